@@ -1,0 +1,31 @@
+"""Frames to bytes and back: what a splay file and an index checkpoint look like inside.
+
+Left to right: a ``DataFrame`` is taken apart into `Ticks` (`frame`), laid out as named arrays
+(`splay`, `checkpoint`), and packed into one HDF5 file (`hdf5`) whose user block holds our header
+(`container`). Reading goes back the same way and trusts only the header: no HDF5 library call,
+nothing unpickled. `union` joins ticks of several files. Nothing here knows where bytes are kept.
+"""
+
+from behemoth.codec.checkpoint import read_checkpoint, write_checkpoint
+from behemoth.codec.frame import TEXT_DTYPE, dismantle, time_index, to_frame, to_stacked_frame
+from behemoth.codec.splay import Promise, Splay, read_splay, write_splay
+from behemoth.codec.ticks import Column, Ticks
+from behemoth.codec.union import Schema, concatenate
+
+__all__ = [
+    "TEXT_DTYPE",
+    "Column",
+    "Promise",
+    "Schema",
+    "Splay",
+    "Ticks",
+    "concatenate",
+    "dismantle",
+    "read_checkpoint",
+    "read_splay",
+    "time_index",
+    "to_frame",
+    "to_stacked_frame",
+    "write_checkpoint",
+    "write_splay",
+]

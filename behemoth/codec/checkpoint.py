@@ -1,0 +1,147 @@
+"""An index checkpoint: the revisions of one symbol as a frame in pandas' "fixed" HDF5 layout.
+
+``pandas.read_hdf(path)`` opens the file to an equal frame. Under ``/index``: ``axis1_levelN`` and
+``axis1_labelN`` are the levels and codes of the MultiIndex (symbol, date, version), dates as int64
+nanoseconds; columns as in `fixed`.
+
+Does not know what the columns mean; the index does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from behemoth.codec.container import Container, pack
+from behemoth.codec.fixed import (
+    blocks_of,
+    frame_attributes,
+    lay_out,
+    names_array,
+    read_values,
+)
+from behemoth.codec.frame import TEXT_DTYPE
+from behemoth.codec.hdf5 import Attribute, Stored
+from behemoth.codec.ticks import PLAIN_DTYPES, Array, Column
+from behemoth.version import __version__
+
+LEVELS = ("symbol", "date", "version")
+TOOL = f"behemoth {__version__}"
+
+
+def write_checkpoint(frame: pd.DataFrame) -> bytes:
+    """Make the file of one symbol's revisions.
+
+    Parameters
+    ----------
+    frame
+        Index: MultiIndex of ``symbol`` (one text), ``date`` (datetime64[ns], naive) and
+        ``version`` (int64). Columns: numbers and booleans of numpy.
+
+    Raises
+    ------
+    ValueError
+        When the frame is something else.
+    """
+    index = frame.index
+    if not isinstance(index, pd.MultiIndex) or tuple(index.names) != LEVELS:
+        raise ValueError(f"the index of a checkpoint is {LEVELS}, not {list(index.names)}")
+    symbols = index.unique("symbol").tolist()
+    if len(symbols) > 1:
+        raise ValueError(f"a checkpoint is of one symbol, not of {len(symbols)}")
+    dates = pd.DatetimeIndex(index.get_level_values("date"))
+    if dates.tz is not None or dates.hasnans:
+        raise ValueError("the dates of a checkpoint are naive and none is missing")
+    columns = [_column(name, frame[name]) for name in frame.columns]
+    days, day_codes = np.unique(dates.as_unit("ns").asi8, return_inverse=True)
+    versions, version_codes = np.unique(
+        index.get_level_values("version").to_numpy(dtype=np.int64), return_inverse=True
+    )
+    facts = {
+        "tool": TOOL,
+        "symbol": symbols[0] if symbols else None,
+        "rows": len(frame),
+        "columns": [column.schema for column in columns],
+    }
+    symbol_level = names_array("/index/axis1_level0", symbols)
+    day_meaning: dict[str, Attribute] = {"kind": "datetime64", "index_class": "datetime"}
+    arrays, plain = lay_out("/index", columns)
+    arrays = [
+        Stored("/index/axis1_level1", days, {**day_meaning, "name": "date"}),
+        Stored("/index/axis1_level2", versions, {"kind": "integer", "name": "version"}),
+        Stored("/index/axis1_label0", np.zeros(len(frame), dtype=np.int8)),
+        Stored("/index/axis1_label1", day_codes.astype(np.int32)),
+        Stored("/index/axis1_label2", version_codes.astype(np.int32)),
+        *arrays,
+    ]
+    named = {**symbol_level.attributes, "name": "symbol"}
+    plain.append(Stored(symbol_level.path, symbol_level.data, named))
+    attributes = frame_attributes(len(blocks_of(columns)), "multi")
+    return pack(facts, arrays, {"/index": {**attributes, "axis1_nlevels": len(LEVELS)}}, plain)
+
+
+def _column(name: str, series: pd.Series[Any]) -> Column:
+    if not isinstance(series.dtype, np.dtype) or series.dtype.name not in PLAIN_DTYPES:
+        raise ValueError(f"a checkpoint holds numbers and booleans, not {series.dtype} of {name!r}")
+    return Column(name, "plain", series.to_numpy())
+
+
+def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
+    """Read the revisions of one symbol, through the header only.
+
+    Parameters
+    ----------
+    data
+        All bytes of the file.
+    name
+        What messages call the file.
+
+    Returns
+    -------
+    pandas.DataFrame
+        What `write_checkpoint` was given.
+
+    Raises
+    ------
+    Corrupt
+        When header and digests do not all agree.
+    """
+    container = Container(data, name)
+    try:
+        symbol, rows = container.facts["symbol"], container.facts["rows"]
+        schema = [
+            Column(fact["name"], "plain", np.empty(0, dtype=fact["dtype"]))
+            for fact in container.facts["columns"]
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise container.corrupt("its header has no schema that can be read") from error
+    values = read_values(container, "/index", schema, rows, frozenset(range(len(schema))))
+    frame = pd.DataFrame(
+        {column.name: values[number] for number, column in enumerate(schema)},
+        columns=pd.Index([column.name for column in schema], dtype=TEXT_DTYPE),
+        index=pd.RangeIndex(rows),
+    )
+    frame.index = _index(container, symbol, rows)
+    return frame
+
+
+def _index(container: Container, symbol: str | None, rows: int) -> pd.MultiIndex:
+    def level(number: int) -> Array:
+        path = f"/index/axis1_level{number}"
+        return container.read(path, "int64", (container.length(path),))
+
+    levels: list[Any] = [
+        pd.Index([] if symbol is None else [symbol], dtype=TEXT_DTYPE),
+        pd.DatetimeIndex(level(1).view("M8[ns]")),
+        pd.Index(level(2)),
+    ]
+    codes: list[Any] = [
+        container.read(f"/index/axis1_label{number}", dtype, (rows,))
+        for number, dtype in enumerate(("int8", "int32", "int32"))
+    ]
+    try:
+        return pd.MultiIndex(levels=levels, codes=codes, names=LEVELS)
+    except ValueError as error:
+        raise container.corrupt("its index has a code without a level") from error

@@ -1,0 +1,197 @@
+"""A splay file: the ticks of one (symbol, date) in pandas' "fixed" HDF5 layout.
+
+``pandas.read_hdf(path)`` opens the file to an equal frame; text and category columns show their
+integer codes there. Under ``/ticks``: ``axis1`` (the times, int64 UTC nanoseconds) and the columns
+as in `fixed`. Under ``/categories/cN``, for column number N: ``text`` (all its strings joined,
+UTF-8) and ``ends`` (int64, where each string ends).
+
+Knows neither file names nor versions: the log holds those.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from behemoth.codec.container import Container, corrupt, pack
+from behemoth.codec.fixed import blocks_of, frame_attributes, lay_out, read_values
+from behemoth.codec.hdf5 import Attribute, Stored
+from behemoth.codec.ticks import Array, Column, Ticks
+from behemoth.version import __version__
+
+TOOL = f"behemoth {__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Splay:
+    """The bytes of a splay file, and what the log says of them."""
+
+    data: bytes
+    rows: int
+    first: int | None
+    last: int | None
+    digest: str
+    aware: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the index says of a splay; its header must say the same."""
+
+    symbol: str
+    date: dt.date
+    rows: int
+    size: int
+    digest: str
+
+
+def write_splay(ticks: Ticks, symbol: str, date: dt.date, written_at: dt.datetime) -> Splay:
+    """Make the file of one (symbol, date).
+
+    Parameters
+    ----------
+    ticks
+        What to keep.
+    symbol, date
+        What the header says it is.
+    written_at
+        Aware UTC; for the curious, nothing depends on it.
+    """
+    digest = ticks.digest()
+    facts = {
+        "tool": TOOL,
+        "written_at": written_at.isoformat(),
+        "symbol": symbol,
+        "date": date.isoformat(),
+        "rows": len(ticks),
+        "first": ticks.first,
+        "last": ticks.last,
+        "digest": digest,
+        "time": {"name": ticks.time_name, "aware": ticks.aware},
+        "columns": [column.schema for column in ticks.columns],
+    }
+    time_attributes: dict[str, Attribute] = {
+        "kind": "datetime64",
+        "index_class": "datetime",
+        "name": ticks.time_name,
+    }
+    if ticks.aware:
+        time_attributes["tz"] = "UTC"
+    arrays, plain = lay_out("/ticks", ticks.columns)
+    arrays.insert(0, Stored("/ticks/axis1", ticks.times, time_attributes))
+    for number, column in enumerate(ticks.columns):
+        if column.categories is not None:
+            text, ends = join_texts(column.categories)
+            arrays.append(Stored(f"/categories/c{number}/text", text))
+            arrays.append(Stored(f"/categories/c{number}/ends", ends))
+    groups = {"/ticks": frame_attributes(len(blocks_of(ticks.columns)), "regular")}
+    data = pack(facts, arrays, groups, plain)
+    return Splay(data, len(ticks), ticks.first, ticks.last, digest, ticks.aware)
+
+
+def join_texts(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Join strings into one array of UTF-8 bytes and the places where each of them ends."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+    return np.frombuffer(b"".join(encoded), dtype=np.uint8), ends
+
+
+def split_texts(text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    """Undo `join_texts`; raise `ValueError` for what it never makes."""
+    data = text.tobytes()
+    starts = [0, *ends.tolist()]
+    if starts[-1] != len(data) or starts != sorted(starts):
+        raise ValueError("strings end where there is no text")
+    return tuple(
+        data[start:end].decode("utf-8", "surrogatepass")
+        for start, end in itertools.pairwise(starts)
+    )
+
+
+def read_splay(
+    data: bytes, promise: Promise, name: str, columns: Sequence[str] | None = None
+) -> Ticks:
+    """Read ticks from the bytes of a splay file, through its header only.
+
+    Parameters
+    ----------
+    data
+        All bytes of the file.
+    promise
+        What the index says of it.
+    name
+        What messages call the file.
+    columns
+        Decode only these, in this order; those that the file does not have are left out.
+
+    Raises
+    ------
+    Corrupt
+        When header, digests and promise do not all agree.
+    """
+    if len(data) != promise.size:
+        raise corrupt(name, f"it has {len(data)} bytes, not {promise.size}")
+    container = Container(data, name)
+    facts = container.facts
+    promised = asdict(promise) | {"date": promise.date.isoformat()}
+    for key in ("symbol", "date", "rows", "digest"):
+        if facts.get(key) != promised[key]:
+            raise container.corrupt(f"its {key} is {facts.get(key)!r}, not {promised[key]!r}")
+    try:
+        schema = [_column_of(fact) for fact in facts["columns"]]
+        time_name, aware = facts["time"]["name"], facts["time"]["aware"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise container.corrupt("its header has no schema that can be read") from error
+    times = container.read("/ticks/axis1", "int64", (promise.rows,))
+    wanted = range(len(schema)) if columns is None else _positions(schema, columns)
+    values = read_values(container, "/ticks", schema, promise.rows, frozenset(wanted))
+    return Ticks(
+        times=times,
+        columns=tuple(_filled(container, n, schema[n], values[n]) for n in wanted),
+        time_name=time_name,
+        aware=aware,
+    )
+
+
+def _column_of(fact: dict[str, Any]) -> Column:
+    return Column(
+        name=fact["name"],
+        kind=fact["kind"],
+        values=np.empty(0, dtype=fact["dtype"]),
+        unit=fact.get("unit"),
+        tz=fact.get("tz"),
+        ordered=fact.get("ordered", False),
+    )
+
+
+def _positions(schema: Sequence[Column], names: Sequence[str]) -> list[int]:
+    place = {column.name: number for number, column in enumerate(schema)}
+    return [place[name] for name in names if name in place]
+
+
+def _filled(container: Container, number: int, column: Column, values: Array) -> Column:
+    categories = None
+    if column.kind in ("text", "category"):
+        text_path, ends_path = f"/categories/c{number}/text", f"/categories/c{number}/ends"
+        text = container.read(text_path, "uint8", (container.length(text_path),))
+        ends = container.read(ends_path, "int64", (container.length(ends_path),))
+        try:
+            categories = split_texts(text, ends)
+        except ValueError as error:
+            raise container.corrupt(f"the texts of column {column.name!r} are not UTF-8") from error
+        if len(values) and not -1 <= values.min() <= values.max() < len(categories):
+            raise container.corrupt(f"column {column.name!r} has a code that stands for no text")
+    return Column(
+        column.name, column.kind, values, column.unit, column.tz, categories, column.ordered
+    )

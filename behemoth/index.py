@@ -1,0 +1,271 @@
+"""The index of one symbol: its revisions as columns, folded from the log, asked "as of".
+
+A `Timeline` is a value: folding gives a new one. It answers the same questions as the functions
+of `behemoth.bitemporal`, for all dates of a symbol at once. The whole of it can be rebuilt from
+the log at any time. Knows neither files nor the log's entries, only revisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from datetime import date as Date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from behemoth.bitemporal import LATEST_AS_OF, Kind, Revision
+
+Array = npt.NDArray[Any]
+Rows = npt.NDArray[np.void]
+
+ROW = np.dtype(
+    [
+        ("date", "<i4"),  # days since 1970
+        ("version", "<i4"),
+        ("kind", "<i1"),
+        ("aware", "?"),
+        ("splay", "<i4"),  # -1: none
+        ("start_time", "<i8"),  # microseconds since 1970 UTC, as all knowledge times
+        ("commit", "<i8"),
+        ("commit_time", "<i8"),
+        ("rows", "<i8"),
+        ("first", "<i8"),  # nanoseconds since 1970 UTC, as all tick times
+        ("last", "<i8"),
+        ("size", "<i8"),
+        *((f"digest_{part}", "<u8") for part in range(4)),
+    ]
+)
+KINDS: tuple[Kind, ...] = ("insert", "delete")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_DATE = EPOCH.date()
+NOTHING = np.iinfo(np.int64).min
+"""First and last tick of a splay without ticks; pandas' NaT."""
+
+
+def microseconds(time: datetime) -> int:
+    """Give a knowledge time as whole microseconds since 1970 UTC."""
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
+OPEN = microseconds(LATEST_AS_OF)
+
+
+def _time(value: int) -> datetime:
+    return EPOCH + timedelta(microseconds=value)
+
+
+def _day(date: Date) -> int:
+    return (date - EPOCH_DATE).days
+
+
+def _row(revision: Revision) -> tuple[Any, ...]:
+    digest = np.frombuffer(bytes.fromhex(revision.digest or "00" * 32), dtype="<u8")
+    return (
+        _day(revision.date),
+        revision.version,
+        KINDS.index(revision.kind),
+        revision.aware,
+        -1 if revision.splay is None else revision.splay,
+        microseconds(revision.start_time),
+        revision.commit,
+        microseconds(revision.commit_time),
+        revision.rows,
+        NOTHING if revision.first is None else revision.first,
+        NOTHING if revision.last is None else revision.last,
+        revision.size,
+        *digest.tolist(),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """All revisions of one symbol.
+
+    Attributes
+    ----------
+    symbol
+        Its name.
+    rows
+        One row for each revision, sorted by date and version.
+    """
+
+    symbol: str
+    rows: Rows = field(default_factory=lambda: np.empty(0, dtype=ROW))
+
+    @property
+    def aware(self) -> bool | None:
+        """Whether the symbol's ticks came with a time zone; ``None`` before the first insert."""
+        inserted = self.rows[self.rows["splay"] >= 0]
+        return bool(inserted["aware"][0]) if len(inserted) else None
+
+    def with_revisions(self, revisions: Iterable[Revision]) -> Timeline:
+        """Fold new revisions in."""
+        new = np.array([_row(revision) for revision in revisions], dtype=ROW)
+        rows = np.concatenate([self.rows, new])
+        return Timeline(self.symbol, rows[np.lexsort((rows["version"], rows["date"]))])
+
+    def newest(self, date: Date) -> Revision | None:
+        """Find the newest revision of a date, whatever its kind."""
+        place = int(np.searchsorted(self.rows["date"], _day(date), side="right"))
+        if place == 0 or self.rows["date"][place - 1] != _day(date):
+            return None
+        return self._revisions(self.rows[place - 1 : place], np.array([OPEN]))[0]
+
+    def visible(
+        self,
+        as_of_time: datetime = LATEST_AS_OF,
+        commit: int | None = None,
+        ticks: tuple[int, int] | None = None,
+    ) -> list[Revision]:
+        """Find what was known at a time: at most one revision for each date, by date.
+
+        Parameters
+        ----------
+        as_of_time
+            Aware UTC.
+        commit
+            Look only at what was committed up to this number; everything by default.
+        ticks
+            Only revisions with ticks in ``[start, end]``, UTC nanoseconds.
+        """
+        rows = self._until(commit)
+        known = np.flatnonzero(rows["start_time"] <= microseconds(as_of_time))
+        dates = rows["date"][known]
+        newest = known[np.append(dates[1:] != dates[:-1], [True])[: len(known)]]
+        shown = newest[rows["kind"][newest] != KINDS.index("delete")]
+        if ticks is not None:
+            start, end = ticks
+            at = rows[shown]
+            shown = shown[(at["rows"] > 0) & (at["last"] >= start) & (at["first"] <= end)]
+        return self._revisions(rows[shown], _end_times(rows)[shown])
+
+    def revisions(self, commit: int | None = None) -> list[Revision]:
+        """Give every revision with its knowledge interval, by date and version."""
+        rows = self._until(commit)
+        return self._revisions(rows, _end_times(rows))
+
+    def _until(self, commit: int | None) -> Rows:
+        return self.rows if commit is None else self.rows[self.rows["commit"] <= commit]
+
+    def _revisions(self, rows: Rows, end_times: npt.NDArray[np.int64]) -> list[Revision]:
+        digests = np.stack([rows[f"digest_{part}"] for part in range(4)], axis=-1)
+        return [
+            Revision(
+                symbol=self.symbol,
+                date=EPOCH_DATE + timedelta(days=row[0]),
+                version=row[1],
+                kind=KINDS[row[2]],
+                start_time=_time(row[5]),
+                end_time=_time(end),
+                commit=row[6],
+                commit_time=_time(row[7]),
+                splay=None if row[4] < 0 else row[4],
+                rows=row[8],
+                first=None if row[9] == NOTHING else row[9],
+                last=None if row[10] == NOTHING else row[10],
+                size=row[11],
+                digest="" if row[4] < 0 else digest.tobytes().hex(),
+                aware=row[3],
+            )
+            for row, end, digest in zip(rows.tolist(), end_times.tolist(), digests, strict=True)
+        ]
+
+    def checkpoint(self) -> pd.DataFrame:
+        """Give the rows as the frame that a checkpoint file keeps.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: ``symbol``, ``date``, ``version``. Columns: whole numbers; ``start_time``,
+            ``end_time`` and ``commit_time`` in microseconds, ``first`` and ``last`` in
+            nanoseconds since 1970 UTC; ``digest_0`` to ``digest_3`` are 32 bytes of BLAKE2b.
+        """
+        names = [name for name in ROW.names or () if name not in ("date", "version")]
+        rows, symbols = self.rows, [self.symbol] * len(self.rows)
+        data = {name: rows[name] for name in names}
+        frame = pd.DataFrame(data, index=_multi_index(symbols, rows["date"], rows["version"]))
+        frame.insert(1, "end_time", _end_times(rows))
+        return frame
+
+    @classmethod
+    def from_checkpoint(cls, symbol: str, frame: pd.DataFrame) -> Timeline:
+        """Undo `checkpoint`."""
+        rows = np.empty(len(frame), dtype=ROW)
+        dates = frame.index.get_level_values("date").to_numpy().astype("M8[D]")
+        rows["date"] = dates.astype(np.int64)
+        rows["version"] = frame.index.get_level_values("version")
+        for name in ROW.names or ():
+            if name not in ("date", "version"):
+                rows[name] = frame[name]
+        return cls(symbol, rows)
+
+
+def _end_times(rows: Rows) -> npt.NDArray[np.int64]:
+    """A revision ends where the next one of its date starts."""
+    ends = np.full(len(rows), OPEN, dtype=np.int64)
+    followed = rows["date"][1:] == rows["date"][:-1]
+    ends[:-1][followed] = rows["start_time"][1:][followed]
+    return ends
+
+
+def _multi_index(symbols: Sequence[str], days: Array, versions: Array) -> pd.MultiIndex:
+    dates = pd.DatetimeIndex(days.astype("<i8").view("M8[D]").astype("M8[ns]"))
+    names = pd.Index(symbols, dtype=object)
+    return pd.MultiIndex.from_arrays(
+        [names, dates, versions.astype(np.int64)], names=["symbol", "date", "version"]
+    )
+
+
+def table(revisions: Sequence[Revision], paths: Sequence[str | None]) -> pd.DataFrame:
+    """Show revisions as the index that users see.
+
+    Parameters
+    ----------
+    revisions
+        In the order of the rows.
+    paths
+        The file of each; ``None`` for a delete.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: ``symbol``, ``date`` (datetime64, the as-at date), ``version``. Columns:
+        ``start_time``, ``end_time`` (datetime64[us, UTC], knowledge ``[start, end)``), ``kind``,
+        ``path``, ``rows``, ``first``, ``last`` (datetime64[ns, UTC], tick times), ``size``
+        (bytes), ``digest``, ``commit``, ``commit_time`` (datetime64[us, UTC]).
+    """
+
+    def knowledge(name: str) -> pd.DatetimeIndex:
+        values = [microseconds(getattr(revision, name)) for revision in revisions]
+        return pd.DatetimeIndex(np.array(values, dtype="<i8").view("M8[us]")).tz_localize("UTC")
+
+    def ticks(name: str) -> pd.DatetimeIndex:
+        values = [getattr(revision, name) for revision in revisions]
+        filled = np.array([NOTHING if v is None else v for v in values], dtype="<i8")
+        return pd.DatetimeIndex(filled.view("M8[ns]")).tz_localize("UTC")
+
+    index = _multi_index(
+        [revision.symbol for revision in revisions],
+        np.array([_day(revision.date) for revision in revisions], dtype="<i8"),
+        np.array([revision.version for revision in revisions], dtype="<i8"),
+    )
+    return pd.DataFrame(
+        {
+            "start_time": knowledge("start_time"),
+            "end_time": knowledge("end_time"),
+            "kind": np.array([revision.kind for revision in revisions], dtype=object),
+            "path": np.array(paths, dtype=object),
+            "rows": np.array([revision.rows for revision in revisions], dtype=np.int64),
+            "first": ticks("first"),
+            "last": ticks("last"),
+            "size": np.array([revision.size for revision in revisions], dtype=np.int64),
+            "digest": np.array([revision.digest for revision in revisions], dtype=object),
+            "commit": np.array([revision.commit for revision in revisions], dtype=np.int64),
+            "commit_time": knowledge("commit_time"),
+        },
+        index=index,
+    )

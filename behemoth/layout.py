@@ -1,0 +1,147 @@
+"""The names of a table's objects: a pure map between what a thing is and the key it lives under.
+
+What does not live here: reading or writing any of them, and what they hold. Names are made so
+that two different symbols never share a file, on a case-insensitive file system neither, and so
+that no name leaves its folder or means a device.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Literal
+
+from behemoth.errors import BadName
+
+FOLDERS = ("tmp", "cache", "quarantine", "tags", "index", "log")
+"""Folders of a table beside its years, in the order of removal: the log, the truth, goes last."""
+
+_PLAIN = re.compile(r"[A-Z0-9._-]{0,99}[A-Z0-9_-]")
+_UNSAFE = re.compile(r"[^A-Z0-9_-]")  # no dot: CON.anything is a device too
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9])(\..*)?")
+_SPLAY = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/([A-Z0-9._~-]+)_([0-9]{4,})\.h5")
+_ROOT = re.compile(r"index/([0-9]+-[0-9a-f]+)\.json")
+
+
+def check_name(name: str) -> str:
+    """Give the name back if it can name a symbol, a table or a tag.
+
+    Raises
+    ------
+    BadName
+        Unless it is text of 1 to 300 characters without control characters and lone surrogates.
+    """
+    if not isinstance(name, str):
+        raise BadName(f"a name is text, not {type(name).__name__}: {name!r}")
+    if not 1 <= len(name) <= 300:
+        found = f"{name[:20]!r}... has {len(name)}" if name else "this one is empty"
+        raise BadName(f"a name has 1 to 300 characters and {found}: choose another")
+    for place, character in enumerate(name):
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            kind = "control character" if unicodedata.category(character) == "Cc" else "surrogate"
+            raise BadName(f"the name {name!r} has a {kind} at position {place}: take it out")
+    return name
+
+
+@lru_cache(maxsize=65_536)
+def encode_name(name: str) -> str:
+    """Give the file name of a symbol, a table or a tag.
+
+    Short names of ``A-Z 0-9 . _ -`` stand for themselves; any other becomes a readable beginning,
+    ``~`` and the BLAKE2b-128 digest of its UTF-8.
+
+    Raises
+    ------
+    BadName
+        When the text cannot be a name; see `check_name`.
+
+    Examples
+    --------
+    >>> encode_name("BTC-USD")
+    'BTC-USD'
+    >>> encode_name("btc/usd")
+    'BTC-USD~BAE402591041AADAE323DC58E0934D75'
+    """
+    check_name(name)
+    if _PLAIN.fullmatch(name) and not _DEVICE.fullmatch(name):
+        return name
+    digest = blake2b(name.encode(), digest_size=16).hexdigest().upper()
+    return f"{_UNSAFE.sub('-', name.upper())[:40]}~{digest}"
+
+
+def splay_key(symbol: str, date: dt.date, version: int) -> str:
+    """Name a splay.
+
+    Examples
+    --------
+    >>> splay_key("BTC-USD", dt.date(2019, 10, 31), 0)
+    '2019/10/31/BTC-USD_0000.h5'
+    """
+    return f"{date.isoformat().replace('-', '/')}/{encode_name(symbol)}_{version:04d}.h5"
+
+
+def parse_splay_key(key: str) -> tuple[dt.date, str, int] | None:
+    """Read date, encoded symbol and version off a splay's key; ``None`` for any other key.
+
+    Examples
+    --------
+    >>> parse_splay_key("2019/10/31/BTC-USD_0000.h5")
+    (datetime.date(2019, 10, 31), 'BTC-USD', 0)
+    """
+    match = _SPLAY.fullmatch(key)
+    if not match:
+        return None
+    year, month, day, encoded, version = match.groups()
+    if version != f"{int(version):04d}":
+        return None
+    try:
+        return dt.date(int(year), int(month), int(day)), encoded, int(version)
+    except ValueError:  # no such day
+        return None
+
+
+def log_key(number: int) -> str:
+    """Name the log entry of a commit.
+
+    Examples
+    --------
+    >>> log_key(57)
+    'log/0000000057.json'
+    """
+    return f"log/{number:010d}.json"
+
+
+def checkpoint_root_key(token: str) -> str:
+    """Name the root object of an index checkpoint.
+
+    Examples
+    --------
+    >>> checkpoint_root_key("57-a1b2c3d4")
+    'index/57-a1b2c3d4.json'
+    """
+    return f"index/{token}.json"
+
+
+def parse_root_key(key: str) -> str | None:
+    """Read the token off a checkpoint root's key; ``None`` for any other key."""
+    match = _ROOT.fullmatch(key)
+    return match[1] if match else None
+
+
+def checkpoint_key(token: str, symbol: str, what: Literal["revisions", "observations"]) -> str:
+    """Name one symbol's file of an index checkpoint.
+
+    Examples
+    --------
+    >>> checkpoint_key("57-a1b2c3d4", "BTC-USD", "revisions")
+    'index/57-a1b2c3d4/BTC-USD.revisions.h5'
+    """
+    return f"index/{token}/{encode_name(symbol)}.{what}.h5"
+
+
+def is_year_folder(name: str) -> bool:
+    """Say whether a top-level folder holds the splays of a year."""
+    return re.fullmatch(r"[0-9]{4}", name) is not None

@@ -1,0 +1,236 @@
+"""The log: one immutable, numbered entry for each commit; the truth that the index is folded from.
+
+An entry is two lines of text: a JSON object, and the BLAKE2b-256 of that object's bytes in hex.
+Each entry carries the digest of the one before, so no entry can be changed unnoticed. Commit 1 is
+a table's first; its digest is the table's identity. Pure: bytes in, values out, no disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from datetime import date as Date
+from typing import Any
+
+from behemoth.bitemporal import LATEST_AS_OF, Observation, Revision
+from behemoth.errors import Corrupt
+from behemoth.version import FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The newest commit of a state: all that a writer must know to add the next.
+
+    Attributes
+    ----------
+    number
+        0 for a table without a commit.
+    digest
+        Of the entry, in hex; empty for a table without a commit.
+    time
+        When it was committed, aware UTC; ``None`` for a table without a commit.
+    """
+
+    number: int = 0
+    digest: str = ""
+    time: datetime | None = None
+
+    @property
+    def token(self) -> str:
+        """Number and digest prefix: names one state of one table for ever."""
+        return f"{self.number}-{self.digest[:8] or '00000000'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """An ordered, numbered, atomic set of revisions and observations.
+
+    Attributes
+    ----------
+    number
+        1, 2, 3, ... without gaps.
+    commit_id
+        Given by the writer before it tries, so that it can find its own commit again.
+    time
+        The true commit time, aware UTC, strictly increasing with the number.
+    previous
+        Digest of the entry before; empty for the first.
+    message, source, who, tool
+        Why, from where, by whom and with what it was written.
+    revisions
+        At most one for each (symbol, date).
+    observations
+        What a source answered.
+    """
+
+    number: int
+    commit_id: str
+    time: datetime
+    previous: str
+    message: str
+    source: str
+    who: str
+    tool: str
+    revisions: tuple[Revision, ...]
+    observations: tuple[Observation, ...]
+
+
+def seal(text: Mapping[str, Any]) -> bytes:
+    """Write a JSON object and, on the line after, its digest."""
+    body = json.dumps(text, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return body + b"\n" + hashlib.blake2b(body, digest_size=32).hexdigest().encode() + b"\n"
+
+
+def unseal(data: bytes, name: str) -> tuple[dict[str, Any], str]:
+    """Read what `seal` wrote; give the object and its digest.
+
+    Raises
+    ------
+    Corrupt
+        When a single bit differs, or a newer version wrote it.
+    """
+    body, _, rest = data.partition(b"\n")
+    digest = hashlib.blake2b(body, digest_size=32).hexdigest()
+    if rest != digest.encode() + b"\n":
+        raise Corrupt(f"{name} is not what it promises: its text does not match its digest")
+    try:
+        value: dict[str, Any] = json.loads(body)
+        version = int(value["format"])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Corrupt(f"{name} is not what it promises: it has no format") from error
+    if version > FORMAT:
+        raise Corrupt(
+            f"{name} has format {version} and this version of behemoth reads up to {FORMAT}; "
+            "upgrade behemoth"
+        )
+    return value, digest
+
+
+def encode(commit: Commit) -> bytes:
+    """Write an entry."""
+    return seal(
+        {
+            "format": FORMAT,
+            "number": commit.number,
+            "id": commit.commit_id,
+            "time": commit.time.isoformat(),
+            "previous": commit.previous,
+            "message": commit.message,
+            "source": commit.source,
+            "who": commit.who,
+            "tool": commit.tool,
+            "revisions": [_revision_to_json(revision) for revision in commit.revisions],
+            "observations": [_observation_to_json(seen) for seen in commit.observations],
+        }
+    )
+
+
+def decode(data: bytes, name: str) -> tuple[Commit, Tip]:
+    """Read an entry; give the commit, and the tip that the table has with it.
+
+    Raises
+    ------
+    Corrupt
+        When the bytes are not what a writer wrote.
+    """
+    entry, digest = unseal(data, name)
+    try:
+        commit = _commit_from_json(entry)
+    except (ValueError, TypeError, KeyError) as error:
+        raise Corrupt(f"{name} is not what it promises: an entry lacks {error}") from error
+    return commit, Tip(commit.number, digest, commit.time)
+
+
+def _commit_from_json(entry: Mapping[str, Any]) -> Commit:
+    number, time = entry["number"], datetime.fromisoformat(entry["time"])
+    return Commit(
+        number=number,
+        commit_id=entry["id"],
+        time=time,
+        previous=entry["previous"],
+        message=entry["message"],
+        source=entry["source"],
+        who=entry["who"],
+        tool=entry["tool"],
+        revisions=tuple(_revision_from_json(r, number, time) for r in entry["revisions"]),
+        observations=tuple(_observation_from_json(o) for o in entry["observations"]),
+    )
+
+
+def follow(tip: Tip, data: bytes, name: str) -> tuple[Commit, Tip]:
+    """Read the entry that follows a tip.
+
+    Raises
+    ------
+    Corrupt
+        When it is damaged, or does not continue the chain of digests.
+    """
+    commit, new = decode(data, name)
+    if (commit.number, commit.previous) != (tip.number + 1, tip.digest):
+        raise Corrupt(
+            f"{name} does not follow commit {tip.token}: the log is damaged, or mixed from copies "
+            "of a table that were both written"
+        )
+    return commit, new
+
+
+def signed(commit: Commit, tip: Tip) -> Commit:
+    """Put a commit after a tip."""
+    return replace(commit, number=tip.number + 1, previous=tip.digest)
+
+
+def _revision_to_json(revision: Revision) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "symbol": revision.symbol,
+        "date": revision.date.isoformat(),
+        "version": revision.version,
+        "kind": revision.kind,
+        "start": revision.start_time.isoformat(),
+        "aware": revision.aware,
+    }
+    if revision.splay is not None:
+        facts |= {
+            "splay": revision.splay,
+            "rows": revision.rows,
+            "first": revision.first,
+            "last": revision.last,
+            "size": revision.size,
+            "digest": revision.digest,
+        }
+    return facts
+
+
+def _revision_from_json(facts: Mapping[str, Any], number: int, time: datetime) -> Revision:
+    return Revision(
+        symbol=facts["symbol"],
+        date=Date.fromisoformat(facts["date"]),
+        version=facts["version"],
+        kind=facts["kind"],
+        start_time=datetime.fromisoformat(facts["start"]),
+        end_time=LATEST_AS_OF,
+        commit=number,
+        commit_time=time,
+        splay=facts.get("splay"),
+        rows=facts.get("rows", 0),
+        first=facts.get("first"),
+        last=facts.get("last"),
+        size=facts.get("size", 0),
+        digest=facts.get("digest", ""),
+        aware=facts["aware"],
+    )
+
+
+_OBSERVATION_TIMES = ("start", "end", "asked_at")
+
+
+def _observation_to_json(seen: Observation) -> dict[str, Any]:
+    facts = {name: getattr(seen, name) for name in Observation.__dataclass_fields__}
+    return facts | {name: facts[name].astimezone(UTC).isoformat() for name in _OBSERVATION_TIMES}
+
+
+def _observation_from_json(facts: Mapping[str, Any]) -> Observation:
+    times = {name: datetime.fromisoformat(facts[name]) for name in _OBSERVATION_TIMES}
+    return Observation(**{**facts, **times})

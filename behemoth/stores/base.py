@@ -1,0 +1,114 @@
+"""The contract of an object store: bytes under names that are made once and never changed.
+
+What does not live here: any backend, any meaning of a key. Keys are relative posix paths such as
+``2019/10/31/BTC-USD_0000.h5``; bytes reach a key in three steps, so that a crash leaves all of an
+object or nothing of it:
+
+1. `ObjectStore.stage` writes them, durably, where no reader looks;
+2. `ObjectStore.publish` gives them their name, atomically, and fails if the name is taken;
+3. `ObjectStore.sync` makes the name durable.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from uuid import uuid4
+
+
+def check_key(key: str) -> str:
+    """Give the key back if it names one place inside the store.
+
+    Raises
+    ------
+    ValueError
+        For an absolute key, an empty, ``.`` or ``..`` segment, or a NUL.
+    """
+    if "\0" in key or not {"", ".", ".."}.isdisjoint(key.split("/")):
+        raise ValueError(f"a key is a relative path of plain segments, not {key!r}")
+    return key
+
+
+def staging_key() -> str:
+    """Draw a new name under ``tmp/``; it will not come twice."""
+    return f"tmp/{uuid4().hex}"
+
+
+class ObjectStore(ABC):
+    """Bytes under names: exclusive to create, never overwritten, listed by folder.
+
+    Every method raises `behemoth.errors.EnvironmentFailed` when the disk, the permissions or the
+    network fail underneath, and ``ValueError`` for a key that would leave the store.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call this store."""
+
+    @abstractmethod
+    def where(self, key: str) -> str:
+        """Say what messages call the object of this key: a full path where there is one."""
+
+    @abstractmethod
+    def stage(self, data: bytes) -> str:
+        """Keep the bytes durably under a new key in ``tmp/``, and give that key as the handle."""
+
+    @abstractmethod
+    def publish(self, staged: str, key: str) -> None:
+        """Give staged bytes a name, exclusively and atomically; again for a second name.
+
+        Raises
+        ------
+        FileExistsError
+            When the key is taken. It is left as it is.
+        """
+
+    @abstractmethod
+    def sync(self, keys: Iterable[str]) -> None:
+        """Make published names durable: on return they survive a loss of power."""
+
+    def discard(self, staged: str) -> None:
+        """Forget staged bytes; names published from them stay. A missing handle is fine."""
+        self.remove(staged)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Stage, publish, sync and discard: on return the object is there to stay.
+
+        Raises
+        ------
+        FileExistsError
+            When the key is taken. It is left as it is.
+        """
+        staged = self.stage(data)
+        try:
+            self.publish(staged, key)
+            self.sync([key])
+        finally:
+            self.discard(staged)
+
+    @abstractmethod
+    def get(self, key: str) -> bytes:
+        """Give the bytes of a key.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such object.
+        """
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Say whether the key holds an object."""
+
+    @abstractmethod
+    def keys(self, prefix: str) -> list[str]:
+        """List all keys under a folder such as ``index/``, sorted; ``""`` lists everything."""
+
+    @abstractmethod
+    def remove(self, key: str) -> None:
+        """Remove one object; a missing one is fine."""
+
+    @abstractmethod
+    def destroy(self, prefixes: Sequence[str]) -> None:
+        """Remove all under these top-level names, in this order, then the root if it is empty."""

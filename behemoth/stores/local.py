@@ -1,0 +1,219 @@
+"""The object store on a local disk: one read-only file for each object, named by hard links.
+
+A hard link is the exclusive, atomic create that a commit needs; a file system without them is
+refused with an error that says so. What does not live here: what any folder or file means.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn
+
+from behemoth.errors import EnvironmentFailed
+from behemoth.stores.base import ObjectStore, check_key, staging_key
+
+_REASONS = {
+    errno.ENOSPC: "no space is left there: free some and try again",
+    errno.EDQUOT: "the disk quota is used up: free some space and try again",
+    errno.EACCES: "permission denied: have it granted, or use another database folder",
+    errno.EPERM: "permission denied: have it granted, or use another database folder",
+    errno.EROFS: "the file system is read-only: mount it writable, or put the database elsewhere",
+    errno.ENOTDIR: "a file stands where a folder should be: move it, or use another folder",
+    errno.ENOENT: "it is not there and cannot be made: check the path, or use another folder",
+    errno.ENAMETOOLONG: "the path is too long: use a database folder with a shorter one",
+}
+_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
+_KEPT = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR}
+
+
+def _fail(verb: str, path: str | Path, error: OSError) -> NoReturn:
+    number = error.errno or 0
+    if verb == "link" and number in _NO_HARD_LINKS:
+        reason = "its file system has no hard links: put the database on one that has"
+    else:
+        reason = _REASONS.get(number) or f"{error.strerror or error}: mend that and try again"
+    raise EnvironmentFailed(f"cannot {verb} {path}: {reason}") from error
+
+
+@contextmanager
+def _doing(verb: str, path: str | Path, *passing: type[OSError]) -> Iterator[None]:
+    """Turn what the operating system refuses into one clear line; `passing` errors pass."""
+    told: tuple[type[OSError], ...] = (EnvironmentFailed, *passing)
+    try:
+        yield
+    except told:
+        raise
+    except OSError as error:
+        _fail(verb, path, error)
+
+
+def _flush(descriptor: int) -> None:
+    """Bring what was written to the medium, through the drive's own cache too."""
+    if sys.platform == "darwin":  # fsync stops at the drive's cache there
+        import fcntl
+
+        with suppress(OSError):  # a network file system may not know it: fsync then
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _flush(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class LocalStore(ObjectStore):
+    """Objects as read-only files below one folder.
+
+    Parameters
+    ----------
+    root
+        The folder. It need not exist: it is made by the first write, never by a read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self._prefix = f"{self._root}/".replace("//", "/")
+        self._made: set[Path] = set()  # by this process, so their parents changed
+        self._durable: set[Path] = set()  # their entry in the parent has been flushed
+
+    @property
+    def name(self) -> str:
+        """The root folder's full path."""
+        return str(self._root)
+
+    def where(self, key: str) -> str:
+        """Give the full path of a key."""
+        return self._prefix + check_key(key)
+
+    def stage(self, data: bytes) -> str:
+        """Write the bytes to a new read-only file in ``tmp/`` and flush it to the medium."""
+        staged = staging_key()
+        path = Path(self.where(staged))
+        with _doing("write", path):
+            self._make_folder(path.parent)
+            try:
+                with path.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    with suppress(PermissionError):  # FAT and some shares refuse: a courtesy only
+                        path.chmod(0o444)
+                    _flush(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    path.unlink()
+                raise
+        return staged
+
+    def publish(self, staged: str, key: str) -> None:
+        """Link the staged file to its name; ``FileExistsError`` when that is taken."""
+        source, target = self.where(staged), self.where(key)
+        with _doing("make the folder of", target):
+            self._make_folder(Path(target).parent)
+        with _doing("link", target, FileExistsError):
+            os.link(source, target)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Flush every folder that holds one of the names, and every folder new to this process."""
+        changed: set[Path] = set()
+        entered: set[Path] = set()
+        for folder in {Path(self.where(key)).parent for key in keys}:
+            changed.add(folder)
+            # Another process may have made a folder and not flushed it yet, so within the root
+            # all folders count as new until this process has flushed their parent once.
+            while folder not in self._durable | entered and (
+                folder.is_relative_to(self._root) or folder in self._made
+            ):
+                entered.add(folder)
+                folder = folder.parent
+                changed.add(folder)
+        for folder in sorted(changed, reverse=True):
+            with _doing("flush", folder):
+                try:
+                    _flush_folder(folder)
+                except PermissionError:  # a parent of the root may be closed to reading
+                    if folder.is_relative_to(self._root):
+                        raise
+        self._durable |= entered
+
+    def get(self, key: str) -> bytes:
+        """Read one file whole; ``FileNotFoundError`` when there is no such object."""
+        path = self.where(key)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                size = os.fstat(descriptor).st_size
+                data = os.read(descriptor, size)
+                while len(data) < size and (more := os.read(descriptor, size - len(data))):
+                    data += more  # beyond the 2 GiB that one call gives
+                return data
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            _fail("read", path, error)
+
+    def exists(self, key: str) -> bool:
+        """Say whether the key is a file; one stat."""
+        path = self.where(key)
+        with _doing("look for", path):
+            try:
+                return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - one call, no Path
+            except FileNotFoundError:
+                return False
+
+    def keys(self, prefix: str) -> list[str]:
+        """List all files below a folder, sorted; symbolic links to folders are not followed."""
+        top = self.where(prefix.removesuffix("/")) if prefix else str(self._root)
+
+        def refuse(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                _fail("list", error.filename or top, error)
+
+        return sorted(
+            f"{folder}/{name}".removeprefix(self._prefix)
+            for folder, _, names in os.walk(top, onerror=refuse)
+            for name in names
+        )
+
+    def remove(self, key: str) -> None:
+        """Remove one file; a missing one is fine."""
+        path = self.where(key)
+        with _doing("remove", path), suppress(FileNotFoundError):
+            Path(path).unlink()
+
+    def destroy(self, prefixes: Sequence[str]) -> None:
+        """Remove these folders in this order, then the root if nothing else is in it."""
+        self._made.clear()
+        self._durable.clear()
+        for path in map(self.where, prefixes):
+            with _doing("remove", path), suppress(FileNotFoundError):
+                shutil.rmtree(path)
+        with _doing("remove", self._root):
+            try:
+                self._root.rmdir()
+            except OSError as error:
+                if error.errno not in _KEPT:
+                    raise
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder and its ancestors, and remember which; a file in the way shows later."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        with suppress(FileExistsError):
+            folder.mkdir()
+        self._made.add(folder)
+        self._durable.discard(folder)

@@ -1,0 +1,130 @@
+"""Reading ticks: which files, which part of them, and how days are joined.
+
+One way serves single and many, latest and as-of: find the visible revisions, read their files
+through the codec, cut, join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from behemoth import codec, layout
+from behemoth.bitemporal import Revision
+from behemoth.codec import Schema, Ticks
+from behemoth.errors import Corrupt, NotFound
+from behemoth.index import Timeline
+from behemoth.stores import ObjectStore
+from behemoth.tickstore.state import State
+
+
+class Reader:
+    """Reads the ticks of one table.
+
+    Parameters
+    ----------
+    store
+        Where the table lives.
+    state
+        What this process knows of it.
+    time_name
+        The name of the time index.
+    """
+
+    def __init__(self, store: ObjectStore, state: State, time_name: str) -> None:
+        self._store = store
+        self._state = state
+        self._time_name = time_name
+
+    def read(
+        self,
+        symbol: str,
+        bounds: tuple[int, int],
+        as_of_time: datetime,
+        commit: int,
+        columns: Sequence[str] | None,
+        schema: Schema,
+    ) -> Ticks | None:
+        """Read one symbol's ticks in ``[start, end]``; ``None`` where nothing of it was known."""
+        timeline = self._state.timeline(symbol)
+        shown = timeline.visible(as_of_time, commit, bounds)
+        parts = [self._splay(revision, columns).between(*bounds) for revision in shown]
+        if not parts:
+            template = self._template(timeline, as_of_time, commit)
+            if template is None:
+                return None
+            parts = [template]
+        whole = codec.concatenate(parts, schema)
+        if columns is None:
+            return whole
+        try:
+            return whole.only(columns)
+        except NotFound as error:
+            raise NotFound(
+                f"no such columns in these days of {symbol!r}: "
+                f"{', '.join(repr(name) for name in columns if name not in whole.names)}",
+                symbol=symbol,
+            ) from error
+
+    def _splay(self, revision: Revision, columns: Sequence[str] | None) -> Ticks:
+        """Read one file."""
+        key = layout.splay_key(revision.symbol, revision.date, revision.splay or 0)
+        about: dict[str, Any] = {
+            "symbol": revision.symbol,
+            "date": revision.date,
+            "version": revision.version,
+        }
+        promise = codec.Promise(
+            revision.symbol, revision.date, revision.rows, revision.size, revision.digest
+        )
+        try:
+            return codec.read_splay(self._store.get(key), promise, self._store.where(key), columns)
+        except FileNotFoundError as error:
+            raise Corrupt(f"{self._store.where(key)} is missing", **about) from error
+        except Corrupt as error:
+            raise Corrupt(error.message, **about) from error
+
+    def _template(self, timeline: Timeline, as_of_time: datetime, commit: int) -> Ticks | None:
+        """Give the columns of a symbol without ticks, from what was known of it last."""
+        known = [
+            revision
+            for revision in timeline.revisions(commit)
+            if revision.start_time <= as_of_time and revision.splay is not None
+        ]
+        if not known:
+            return None
+        return self._splay(known[-1], None).take(slice(0, 0))
+
+    def nothing(self, columns: Sequence[str] | None = None) -> Ticks:
+        """Give the ticks of a symbol that nobody knows: none, with UTC times."""
+        empty = np.empty(0, dtype=np.float64)
+        return Ticks(
+            times=np.empty(0, dtype=np.int64),
+            columns=tuple(codec.Column(name, "plain", empty) for name in columns or ()),
+            time_name=self._time_name,
+            aware=True,
+        )
+
+    def stack(
+        self,
+        symbols: Sequence[str],
+        parts: Sequence[Ticks | None],
+        columns: Sequence[str] | None,
+        schema: Schema,
+        tz: str | None,
+    ) -> pd.DataFrame:
+        """Put the ticks of several symbols into one frame, symbol by symbol."""
+        known = [
+            (name, part) for name, part in zip(symbols, parts, strict=True) if part is not None
+        ]
+        if not known:
+            known = [(name, self.nothing(columns)) for name in symbols[:1]] or [
+                ("", self.nothing(columns))
+            ]
+        found = [part for _, part in known]
+        whole = codec.concatenate(found, schema, sort=False)
+        return codec.to_stacked_frame([name for name, _ in known], found, whole, tz)

@@ -1,0 +1,116 @@
+"""Reading the times and dates of a request: everything becomes UTC. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import date as Date
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from behemoth.bitemporal import LATEST_AS_OF, knowledge_time
+from behemoth.errors import BadRequest
+
+Bound = Date | datetime | np.datetime64 | str | None
+"""What a select takes as ``start`` or ``end``."""
+
+FIRST_NS, LAST_NS = int(pd.Timestamp.min.value), int(pd.Timestamp.max.value)
+WHOLE_PERIOD = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?", re.ASCII)
+
+
+def tick_bounds(start: Bound, end: Bound) -> tuple[int, int]:
+    """Read the range of a select, ``[start, end]``, as UTC nanoseconds since 1970.
+
+    Parameters
+    ----------
+    start, end
+        Inclusive instants; a naive time is UTC. A date, or a text that says only a year, a month
+        or a date, means all of it: from its first instant as `start`, to its last as `end`.
+        ``None`` is open.
+
+    Raises
+    ------
+    BadRequest
+        When one is no time, or the end comes before the start.
+    """
+    low = FIRST_NS if start is None else _nanoseconds(start, "start")
+    high = LAST_NS if end is None else _nanoseconds(end, "end")
+    if high < low:
+        raise BadRequest(f"end {end} comes before start {start}")
+    return low, high
+
+
+def _nanoseconds(value: Bound, side: str) -> int:
+    try:
+        if isinstance(value, str) and WHOLE_PERIOD.fullmatch(value.strip()):
+            period = pd.Period(value.strip())
+            return _instant(period.start_time if side == "start" else period.end_time)
+        if isinstance(value, Date) and not isinstance(value, datetime):
+            midnight = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - naive is UTC
+            if side == "start":
+                return _instant(midnight)
+            return min(_instant(midnight) + 86_400 * 10**9 - 1, LAST_NS)
+        if isinstance(value, (str, datetime, np.datetime64)):
+            return _instant(value)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"{side} is not a time: {value!r}") from error
+    raise BadRequest(f"{side} is a datetime, a date or a text, not {type(value).__name__}")
+
+
+def _instant(value: str | datetime | np.datetime64) -> int:
+    """Give an instant in nanoseconds; what lies beyond their range becomes its end."""
+    time = pd.Timestamp(value)
+    if pd.isna(time):
+        raise ValueError("NaT")
+    try:
+        utc = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+        return int(utc.as_unit("ns").value)
+    except (pd.errors.OutOfBoundsDatetime, OverflowError):
+        return FIRST_NS if time.year < 1970 else LAST_NS
+
+
+def as_of(value: datetime | str) -> datetime:
+    """Read an as-of time: aware UTC, whole microseconds; a naive time is UTC.
+
+    Raises
+    ------
+    BadRequest
+        When it is no time.
+    """
+    if isinstance(value, str):
+        try:
+            value = pd.Timestamp(value)
+        except ValueError as error:
+            raise BadRequest(f"an as-of time is a time, not {value!r}") from error
+    return knowledge_time(value)
+
+
+def not_in_the_future(as_of_time: datetime, now: datetime, newest: datetime | None) -> None:
+    """Refuse to say what will be known.
+
+    Raises
+    ------
+    BadRequest
+        When the as-of time is later than both now and the newest commit.
+    """
+    horizon = max(now, newest) if newest is not None else now
+    if as_of_time != LATEST_AS_OF and as_of_time > horizon:
+        raise BadRequest(
+            f"as_of_time {as_of_time} is in the future (now {horizon}); what will be known then "
+            "is not known yet; leave it out for the latest"
+        )
+
+
+def whole_date(value: str | None) -> Date | None:
+    """Read a date, ``YYYY-MM-DD``.
+
+    Raises
+    ------
+    BadRequest
+        When it is none.
+    """
+    try:
+        return None if value is None else Date.fromisoformat(value)
+    except ValueError as error:
+        raise BadRequest(f"a date looks like 2019-10-31, not {value!r}") from error

@@ -1,0 +1,139 @@
+import errno
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from contract import KEY, StoreContract
+
+from behemoth.errors import EnvironmentFailed
+from behemoth.stores import LocalStore
+
+
+class TestLocalStore(StoreContract):
+    """A local folder keeps the contract."""
+
+    @pytest.fixture
+    def root(self, tmp_path):
+        """Give a folder that does not exist, in one that does not exist either."""
+        return tmp_path / "db" / "TABLE"
+
+    @pytest.fixture
+    def store(self, root):
+        """Give an empty store."""
+        return LocalStore(root)
+
+    def test_reading_writes_nothing(self, store, root):
+        """Opening and reading make no folder."""
+        assert store.keys("") == []
+        assert not store.exists(KEY)
+        assert not root.parent.exists()
+
+    def test_files_are_read_only(self, store, root):
+        """An object is a read-only file at its key."""
+        store.put(KEY, b"ticks")
+        assert stat.S_IMODE((root / KEY).stat().st_mode) == 0o444
+        assert (root / KEY).read_bytes() == b"ticks"
+
+    def test_leftovers_are_harmless(self, store, root):
+        """What a crash left in tmp hinders nobody, and a new store reads and writes on."""
+        store.stage(b"left")
+        (root / "tmp" / "half").write_bytes(b"")
+        LocalStore(root).put(KEY, b"ticks")
+        assert LocalStore(root).get(KEY) == b"ticks"
+
+    def test_a_working_directory_may_change(self, tmp_path, monkeypatch):
+        """A relative root stays where it was when the store was opened."""
+        monkeypatch.chdir(tmp_path)
+        store = LocalStore(Path("db"))
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        store.put(KEY, b"ticks")
+        assert (tmp_path / "db" / KEY).is_file()
+
+    def test_sync_in_another_process_than_publish(self, store, root):
+        """Names can be made durable by a store that did not make their folders."""
+        store.publish(store.stage(b"ticks"), KEY)
+        LocalStore(root).sync([KEY])
+
+    def test_destroy_removes_the_root(self, store, root):
+        """When nothing else is in the root, it goes too, and its parent stays."""
+        store.put(KEY, b"ticks")
+        store.destroy(["2019", "tmp", "log"])
+        assert list(root.parent.iterdir()) == []
+
+    @pytest.mark.parametrize("blocked", ["2019", "2019/10/31", "tmp"])
+    def test_a_file_where_a_folder_should_be(self, store, root, blocked):
+        """A file in the way is an error that names the path and says what to do."""
+        (root / blocked).parent.mkdir(parents=True)
+        (root / blocked).write_text("in the way")
+        with pytest.raises(EnvironmentFailed, match=rf"{root}/{blocked}.*a file stands where"):
+            store.put(KEY, b"ticks")
+
+    def test_a_file_as_root(self, store, root):
+        """A file as root is refused by reads, rather than taken for an empty store."""
+        root.parent.mkdir()
+        root.write_text("no folder")
+        for ask in (store.get, store.exists, store.remove):
+            with pytest.raises(EnvironmentFailed, match="a file stands where a folder should be"):
+                ask(KEY)
+        with pytest.raises(EnvironmentFailed, match="a file stands where a folder should be"):
+            store.keys("")
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+    def test_a_place_that_cannot_be_made(self):
+        """A folder that cannot be made is one clear line."""
+        store = LocalStore(Path("/proc/no-such-database"))
+        with pytest.raises(EnvironmentFailed, match=r"cannot write /proc/no-such[^\n]*another"):
+            store.put(KEY, b"ticks")
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+    def test_permission_denied(self, store, root):
+        """A folder without permission is one clear line."""
+        root.mkdir(parents=True)
+        root.chmod(0o555)
+        with pytest.raises(EnvironmentFailed, match="permission denied"):
+            store.put(KEY, b"ticks")
+
+    def test_no_hard_links(self, store, monkeypatch):
+        """A file system without hard links is refused with where to go instead."""
+
+        def refuse(*_):
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        with pytest.raises(EnvironmentFailed, match="no hard links: put the database on one"):
+            store.put(KEY, b"ticks")
+        assert store.keys("") == []
+
+    def test_no_space_left(self, store, monkeypatch):
+        """A full disk is one clear line, and no half file stays behind."""
+
+        def refuse(_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", refuse)
+        with pytest.raises(EnvironmentFailed, match="no space is left"):
+            store.stage(b"ticks")
+        assert store.keys("") == []
+
+    @pytest.mark.skipif(sys.platform == "darwin", reason="macOS flushes by fcntl")
+    def test_sync_flushes_every_new_folder(self, store, root, monkeypatch):
+        """The first sync flushes each new folder and its parent, a later one what it changed."""
+        flushed = []
+        monkeypatch.setattr(os, "fsync", lambda fd: flushed.append(os.fstat(fd).st_ino))
+        other = KEY.replace("0000", "0001")
+        staged = store.stage(b"ticks")
+        for key in (KEY, other):
+            store.publish(staged, key)
+
+        flushed.clear()
+        store.sync([KEY, other])
+        folders = [(root / KEY).parents[up] for up in range(6)]
+        assert folders[-1] == root.parents[1]
+        assert flushed == [folder.stat().st_ino for folder in folders]
+
+        flushed.clear()
+        store.sync([other])
+        assert flushed == [folders[0].stat().st_ino]
