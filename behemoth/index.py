@@ -214,7 +214,7 @@ def _end_times(rows: Rows) -> npt.NDArray[np.int64]:
 
 def _multi_index(symbols: Sequence[str], days: Array, versions: Array) -> pd.MultiIndex:
     dates = pd.DatetimeIndex(days.astype("<i8").view("M8[D]").astype("M8[ns]"))
-    names = pd.Index(symbols, dtype=object)
+    names = pd.Index(np.array(symbols, dtype=object))
     return pd.MultiIndex.from_arrays(
         [names, dates, versions.astype(np.int64)], names=["symbol", "date", "version"]
     )

@@ -1,0 +1,32 @@
+"""Exchanges: asking them, and filling a tickstore from them.
+
+`coinbase` has the questions, `asking` the manners, `ratelimit` the pace; `answers` and `candles`
+say what comes back. `plan` decides what a download asks, `fetching` asks it side by side,
+`downloader` stores it, `summary` is what it tells. `sandbox` is an exchange of our own on this
+machine. How a tickstore keeps ticks does not live here.
+"""
+
+from behemoth.feeds.asking import Counts
+from behemoth.feeds.candles import Candles, Window, table_name
+from behemoth.feeds.coinbase import PUBLIC_RATE, PUBLIC_URL, CoinbaseClient
+from behemoth.feeds.downloader import download, plan_download
+from behemoth.feeds.plan import KnownFrom, Plan
+from behemoth.feeds.ratelimit import TokenBucket
+from behemoth.feeds.summary import Progress, Summary
+
+__all__ = [
+    "PUBLIC_RATE",
+    "PUBLIC_URL",
+    "Candles",
+    "CoinbaseClient",
+    "Counts",
+    "KnownFrom",
+    "Plan",
+    "Progress",
+    "Summary",
+    "TokenBucket",
+    "Window",
+    "download",
+    "plan_download",
+    "table_name",
+]

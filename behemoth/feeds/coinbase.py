@@ -1,0 +1,178 @@
+"""The questions that the Coinbase Exchange answers: its time, and a window of candles.
+
+How to ask is the business of `behemoth.feeds.asking`; what a body of candles says is read by
+`behemoth.feeds.candles`; which windows to ask is decided by `behemoth.feeds.plan`.
+
+The rules are the exchange's own: https://docs.cdp.coinbase.com/exchange/ (product candles, rate
+limits).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Self
+from urllib.parse import quote
+
+import httpx
+
+from behemoth.errors import BadRequest
+from behemoth.feeds.answers import read_time
+from behemoth.feeds.asking import PATIENT, QUICK, Asker, Counts
+from behemoth.feeds.candles import Candles, Window, parse_candles
+
+PUBLIC_URL = "https://api.exchange.coinbase.com"
+PUBLIC_RATE = 10.0
+"""Requests a second that the exchange allows to one address."""
+BURST = 12
+"""A little below the 15 that the exchange allows, so that a request delayed on its way is safe."""
+
+
+class CoinbaseClient:
+    """Ask a Coinbase Exchange; safe to share between threads, and a context manager.
+
+    Parameters
+    ----------
+    base_url
+        Where the exchange is; the sandbox prints its own.
+    rate, burst
+        Requests a second, and at once after a rest, over all threads.
+    clock
+        Monotonic seconds.
+    sleep
+        Called with seconds; by default a sleep that `abandoned` cuts short.
+    transport
+        Another way to send requests than the network.
+
+    Notes
+    -----
+    A 429, a 5xx, a time-out, a lost connection or a broken body is asked again, with exponential
+    backoff and jitter; a 429 makes all threads rest, for as long as its ``Retry-After`` says.
+    Any other answer than 200 is a `FeedRefused` at once. An answer without a single candle is
+    asked once more before it is believed, because the exchange has been seen to answer empty now
+    and then; that second question counts as a request, not as a retry.
+
+    Examples
+    --------
+    >>> with CoinbaseClient() as client:  # doctest: +SKIP
+    ...     hour = client.candles("BTC-USD", datetime(2019, 10, 31), datetime(2019, 10, 31, 0, 59))
+    ...     hour.frame()
+    """
+
+    def __init__(
+        self,
+        base_url: str = PUBLIC_URL,
+        *,
+        rate: float = PUBLIC_RATE,
+        burst: int = BURST,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._asker = Asker(
+            base_url, rate=rate, burst=burst, clock=clock, sleep=sleep, transport=transport
+        )
+
+    @property
+    def base_url(self) -> str:
+        """Where the exchange is, as it is written into the log."""
+        return self._asker.base_url
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, over all threads."""
+        return self._asker.bucket.rate
+
+    @property
+    def counts(self) -> Counts:
+        """What was asked so far."""
+        return self._asker.counts
+
+    def time(self) -> datetime:
+        """Ask what time it is at the exchange, aware UTC.
+
+        This is the first contact of a download, so it gives up after a few seconds. Where the
+        exchange does not serve its time, the date of that very answer tells it, to the second.
+
+        Raises
+        ------
+        FeedUnavailable
+            When the exchange cannot be reached.
+        """
+        return self._asker.ask(
+            "the exchange's time", "/time", {}, read_time, effort=QUICK, accept=(200, 404)
+        )
+
+    def candles(
+        self, product: str, start: datetime, end: datetime, granularity: int = 60
+    ) -> Candles:
+        """Ask for the candles that start in ``[start, end]``, at most 300; naive times are UTC.
+
+        Raises
+        ------
+        BadRequest
+            When the range is empty or too long for one request.
+        FeedRefused
+            When the exchange knows no such product, or says no for another reason.
+        FeedUnavailable
+            When it cannot be reached or keeps failing.
+        """
+        return self.fetch(Window.between(product, start, end, granularity))
+
+    def fetch(self, window: Window) -> Candles:
+        """Ask for one window of candles, and once more if it seems empty; raises as `candles`."""
+        return self._ask_candles(window) or self._ask_candles(window)
+
+    def abandoned(self) -> AbstractContextManager[None]:
+        """Let no question wait or be retried within this block, in any thread.
+
+        What is on the wire may still be answered; all else ends with `FeedUnavailable`.
+        """
+        return self._asker.abandoned()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._asker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask_candles(self, window: Window) -> Candles:
+        def read(response: httpx.Response) -> Candles:
+            return parse_candles(response.content, window)
+
+        path = f"/products/{product_segment(window.product)}/candles"
+        # With only one of the two ends, the exchange would ignore it.
+        params = {
+            "granularity": str(window.granularity),
+            "start": _iso(window.first),
+            "end": _iso(window.last),
+        }
+        return self._asker.ask(str(window), path, params, read, effort=PATIENT)
+
+
+def product_segment(product: str) -> str:
+    """Give a product's id as one segment of a URL's path, whatever it contains.
+
+    Raises
+    ------
+    BadRequest
+        When no path can carry it.
+
+    Examples
+    --------
+    >>> product_segment("../etc")
+    '..%2Fetc'
+    """
+    if product in ("", ".", "..") or not product.isprintable():
+        raise BadRequest(f"{product!r} cannot be a product; one is called 'BTC-USD', for instance")
+    return quote(product, safe="")
+
+
+def _iso(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

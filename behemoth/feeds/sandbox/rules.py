@@ -1,0 +1,138 @@
+"""The rules of the exchange: what it answers to a request, as a function of values.
+
+Pure: a request, a market and a time in, an answer out. Sockets, threads, latency and the rate
+limit are the business of `behemoth.feeds.sandbox.server`.
+
+The rules, and the words of its errors, are those of the Coinbase Exchange as it has been met.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from behemoth.feeds.candles import GRANULARITIES, MAX_CANDLES
+from behemoth.feeds.sandbox.bins import TIME, Market, Table, candles
+
+TOO_MANY = (
+    "granularity too small for the requested time range. "
+    f"Count of aggregations requested exceeds {MAX_CANDLES}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a body that becomes JSON."""
+
+    status: int
+    body: Any
+
+    def encode(self) -> bytes:
+        """Give the body as JSON; floats in the shortest text that reads back to the same bits."""
+        return json.dumps(self.body, allow_nan=False).encode()
+
+
+NOT_FOUND = Answer(404, {"message": "NotFound"})
+RATE_LIMITED = Answer(429, {"message": "Public rate limit exceeded"})
+NO_USER_AGENT = Answer(400, {"message": "User-Agent header is required."})
+
+
+class _Invalid(Exception):
+    """A parameter that the exchange refuses; its text is the message."""
+
+
+def answer(target: str, market: Market, now: datetime) -> Answer:
+    """Answer a GET request.
+
+    Parameters
+    ----------
+    target
+        Path and query as they were sent.
+    market
+        Where candles come from.
+    now
+        The exchange's time, aware UTC.
+    """
+    url = urlsplit(target)
+    # Split before decoding: an encoded slash belongs to a product's name.
+    match [unquote(segment) for segment in url.path.split("/")]:
+        case ["", "time"]:
+            return Answer(200, {"iso": _iso(now), "epoch": round(now.timestamp(), 3)})
+        case ["", "products"]:
+            return Answer(200, [_product(product) for product in market.products])
+        case ["", "products", product] if product in market.products:
+            return Answer(200, _product(product))
+        case ["", "products", product, "candles"] if product in market.products:
+            query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+            try:
+                return Answer(200, _candles(product, query, market, now.timestamp()))
+            except _Invalid as invalid:
+                return Answer(400, {"message": str(invalid)})
+    return NOT_FOUND
+
+
+def _candles(
+    product: str, query: Mapping[str, str], market: Market, now: float
+) -> list[list[float]]:
+    granularity = _granularity(query.get("granularity", "60"))
+    if "start" in query and "end" in query:
+        start, end = _time("start", query["start"]), _time("end", query["end"])
+        if end < start:
+            raise _Invalid("start must be before end")
+        # Both ends are included, so a range of just 300 candles' length gets 301.
+        if end - start > MAX_CANDLES * granularity:
+            raise _Invalid(TOO_MANY)
+    else:  # one of them alone is ignored
+        end = int(now // granularity) * granularity
+        start = end - (MAX_CANDLES - 1) * granularity
+    return _newest_first(candles(market, product, start, end, granularity, now))
+
+
+def _newest_first(table: Table) -> list[list[float]]:
+    rows = [[_plain(number) for number in row] for row in table[::-1].tolist()]
+    for row in rows:
+        row[TIME] = int(row[TIME])
+    return rows
+
+
+def _plain(number: float) -> float:
+    """Write a whole number without a point, as the exchange does; -0.0 would lose its sign."""
+    return int(number) if number.is_integer() and 0 < number < 2**53 else number
+
+
+def _granularity(text: str) -> int:
+    if text not in {str(known) for known in GRANULARITIES}:
+        raise _Invalid("Unsupported granularity")
+    return int(text)
+
+
+def _time(name: str, text: str) -> int:
+    """Read ISO 8601 or unix seconds."""
+    try:
+        if text.removeprefix("-").isdecimal():
+            return int(datetime.fromtimestamp(int(text), UTC).timestamp())
+        # A plus sign that was not encoded arrives as a space.
+        time = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+        return int(aware.timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise _Invalid(f"Invalid {name}") from None
+
+
+def _product(product: str) -> dict[str, Any]:
+    base, _, quote = product.partition("-")
+    return {
+        "id": product,
+        "base_currency": base,
+        "quote_currency": quote,
+        "display_name": product.replace("-", "/"),
+        "status": "online",
+    }
+
+
+def _iso(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03}Z"
