@@ -117,13 +117,14 @@ def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise container.corrupt("its header has no schema that can be read") from error
+    index = _index(container, symbol, rows)
     values = read_values(container, "/index", schema, rows, frozenset(range(len(schema))))
     frame = pd.DataFrame(
         {column.name: values[number] for number, column in enumerate(schema)},
         columns=pd.Index([column.name for column in schema], dtype=TEXT_DTYPE),
         index=pd.RangeIndex(rows),
     )
-    frame.index = _index(container, symbol, rows)
+    frame.index = index
     return frame
 
 

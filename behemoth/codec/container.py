@@ -181,7 +181,8 @@ class Container:
     def _check_entry(self, entry: Entry) -> None:
         numbers = (*entry.shape, *entry.chunk)
         if (
-            entry.dtype not in PLAIN_DTYPES
+            not isinstance(entry.path, str)
+            or entry.dtype not in tuple(PLAIN_DTYPES)
             or not 1 <= len(entry.shape) == len(entry.chunk) <= 2
             or not all(type(n) is int and n >= 0 for n in numbers)
             or (0 not in entry.shape and not all(map(_fits, entry.chunk, entry.shape)))
@@ -237,7 +238,7 @@ class Container:
             raise self.corrupt(f"the chunk at offset {offset} decodes to another size")
         try:
             blosc.decompress_ptr(stored, target.ctypes.data)
-        except blosc.error as error:
+        except blosc.blosc_extension.error as error:
             raise self.corrupt(f"the chunk at offset {offset} does not decode") from error
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from behemoth.codec.ticks import PLAIN_DTYPES, Array, Column, Ticks, Unit
+from behemoth.codec.ticks import PLAIN_DTYPES, Array, Column, Ticks
 from behemoth.errors import BadFrame
 
 TEXT_DTYPE = (
@@ -114,7 +114,7 @@ def _column(name: str, series: pd.Series[Any]) -> Column:
         if not _is_named(dtype, tz):
             raise _refused(name, dtype, "convert it with dt.tz_convert('UTC')")
         values = _nanoseconds(pd.DatetimeIndex(series), f"column {name!r}")
-        return Column(name, "datetime", values, unit=cast("Unit", dtype.unit), tz=tz)
+        return Column(name, "datetime", values, unit=dtype.unit, tz=tz)
     if isinstance(dtype, pd.StringDtype):
         if dtype.na_value is pd.NA:
             raise _refused(name, dtype, "convert it with astype(object)")
@@ -178,7 +178,7 @@ def _text(name: str, values: Array) -> Column:
 
 def _is_missing_text(value: object) -> bool:
     """Tell None, NaN and NA, which stand for a missing string, from NaT and a Decimal's NaN."""
-    return value is None or value is pd.NA or (isinstance(value, float) and value != value)  # noqa: PLR0124
+    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
 
 
 def _category(name: str, values: pd.Categorical, dtype: pd.CategoricalDtype) -> Column:
@@ -248,12 +248,8 @@ def to_stacked_frame(
         Index: MultiIndex of ``symbol`` and the times. Columns: the union.
     """
     frame = to_frame(whole, tz)
-    level = pd.CategoricalIndex(
-        pd.Categorical.from_codes(
-            np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
-            categories=pd.Index(symbols, dtype=TEXT_DTYPE),
-        )
-    ).astype(TEXT_DTYPE)
+    names = np.array(symbols, dtype=object)
+    level = _texts(np.repeat(names, [len(part) for part in parts]))
     frame.index = pd.MultiIndex.from_arrays([level, frame.index], names=["symbol", whole.time_name])
     return frame
 

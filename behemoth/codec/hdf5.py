@@ -106,6 +106,7 @@ def hdf5_image(
             driver="H5FD_CORE",
             driver_core_backing_store=0,
             user_block_size=block,
+            pytables_sys_attrs=False,  # about themselves; every reader does without
         ) as file,
     ):
         for path, attributes in groups.items():

@@ -14,7 +14,7 @@ import datetime as dt
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from behemoth.codec.container import Container, corrupt, pack
 from behemoth.codec.fixed import blocks_of, frame_attributes, lay_out, read_values
 from behemoth.codec.hdf5 import Attribute, Stored
-from behemoth.codec.ticks import Array, Column, Ticks
+from behemoth.codec.ticks import UNITS, Array, Column, Kind, Ticks
 from behemoth.version import __version__
 
 TOOL = f"behemoth {__version__}"
@@ -165,6 +165,9 @@ def read_splay(
 
 
 def _column_of(fact: dict[str, Any]) -> Column:
+    timed = fact["kind"] in ("datetime", "timedelta")
+    if fact["kind"] not in get_args(Kind) or (timed and fact["unit"] not in UNITS):
+        raise TypeError(f"no column is like {fact}")
     return Column(
         name=fact["name"],
         kind=fact["kind"],

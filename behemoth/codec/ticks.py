@@ -161,7 +161,7 @@ class Ticks:
         Two frames have the same digest exactly when they hold the same values, bit by bit, with
         the same meaning; how a file packs them does not matter.
         """
-        parts: list[bytes | Array] = [_bytes_of(self.times)]
+        parts: list[bytes | memoryview] = [_bytes_of(self.times)]
         schemas = []
         for column in map(_canonical, self.columns):
             schema = column.schema
@@ -183,8 +183,9 @@ class Ticks:
         return blake.hexdigest()
 
 
-def _bytes_of(values: Array) -> Array:
-    return np.ascontiguousarray(values).view(np.uint8)
+def _bytes_of(values: Array) -> memoryview:
+    data: Any = np.ascontiguousarray(values).view(np.uint8)
+    return memoryview(data)
 
 
 def _canonical(column: Column) -> Column:

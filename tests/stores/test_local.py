@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from contract import KEY, StoreContract
 
 from behemoth.errors import EnvironmentFailed
 from behemoth.stores import LocalStore
+from tests.stores.contract import KEY, StoreContract
 
 
 class TestLocalStore(StoreContract):

@@ -1,7 +1,7 @@
 import pytest
-from contract import StoreContract
 
 from behemoth.stores import MemoryStore
+from tests.stores.contract import StoreContract
 
 
 class TestMemoryStore(StoreContract):

@@ -1,0 +1,50 @@
+import pandas as pd
+import pytest
+
+from behemoth.codec import Promise, dismantle, read_checkpoint, read_splay, to_frame
+from behemoth.codec.container import Container
+from tests.codec.make_fixtures import FOLDER, SPLAYS, checkpoint
+from tests.codec.strategies import DATE, SYMBOL, assert_same
+
+DIGESTS = {
+    "every-kind.h5": "b4b53c0cbd9a5f4bc634d1ee924daa7d359f8f7e359e771976d8b13a9f83fa7a",
+    "empty.h5": "93200f3552fb9741bbcfeb3365d5def52f23f232f2f6c6209e145393316093e3",
+    "large.h5": "844fe86e992c0738c9fde4ce26fe546a681ff3ac73a7818ee4c62b297ce6f484",
+}
+
+
+@pytest.mark.parametrize("name", SPLAYS)
+def test_stored_splays_stay_readable(name):
+    """A splay that was stored in this format gives the same values for ever."""
+    data, frame = (FOLDER / name).read_bytes(), SPLAYS[name]()
+    promise = Promise(SYMBOL, DATE, len(frame), len(data), DIGESTS[name])
+    ticks = read_splay(data, promise, name)
+    assert_same(frame, to_frame(ticks))
+    assert ticks.digest() == DIGESTS[name]
+
+
+@pytest.mark.parametrize("name", SPLAYS)
+def test_the_digest_of_content_never_changes(name):
+    """The same frame has the same digest in every version: logs hold it."""
+    assert dismantle(SPLAYS[name](), "time").digest() == DIGESTS[name]
+
+
+def test_read_hdf_opens_stored_splays():
+    """A stored splay is a plain frame for pandas."""
+    pd.testing.assert_frame_equal(SPLAYS["large.h5"](), pd.read_hdf(FOLDER / "large.h5"))
+
+
+def test_stored_checkpoints_stay_readable():
+    """A checkpoint that was stored in this format gives the same revisions for ever."""
+    data = (FOLDER / "checkpoint.h5").read_bytes()
+    pd.testing.assert_frame_equal(checkpoint(), read_checkpoint(data, "checkpoint.h5"))
+    pd.testing.assert_frame_equal(checkpoint(), pd.read_hdf(FOLDER / "checkpoint.h5"))
+
+
+@pytest.mark.parametrize("name", [*SPLAYS, "checkpoint.h5"])
+def test_headers_hold_their_facts(name):
+    """The facts of a header keep their names."""
+    facts = Container((FOLDER / name).read_bytes(), name).facts
+    common = {"tool", "symbol", "rows", "columns"}
+    own = {"written_at", "date", "first", "last", "digest", "time"}
+    assert set(facts) == common | (set() if name == "checkpoint.h5" else own)
