@@ -12,6 +12,9 @@ from collections.abc import Callable
 
 from behemoth.errors import BadRequest
 
+TICK = 1e-9
+"""Seconds below which sums of floats are noise."""
+
 
 class TokenBucket:
     """Give `rate` tokens a second, and at most `burst` at once after a quiet time.
@@ -84,7 +87,7 @@ class TokenBucket:
         with self._state:
             now = self._clock()
             due = max(self._due, now - (self.burst - 1) / self.rate)
-            if due > now:
+            if due - now > TICK:
                 return due - now
             self._due = due + 1 / self.rate
             return 0.0

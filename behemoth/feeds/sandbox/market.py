@@ -28,8 +28,10 @@ EPOCH = Date(1970, 1, 1).toordinal()
 CACHED_DAYS = 512
 """About 35 MB at most; a request for 300 candles of a day each fits."""
 
-HOURS = (0.75, 0.70, 0.65, 0.60, 0.55, 0.55, 0.65, 0.90, 1.05, 1.05, 0.95, 0.95)
-HOURS += (1.10, 1.40, 1.65, 1.60, 1.45, 1.25, 1.15, 1.15, 1.10, 0.95, 0.85, 0.80)
+HOURS = (
+    *(0.75, 0.70, 0.65, 0.60, 0.55, 0.55, 0.65, 0.90, 1.05, 1.05, 0.95, 0.95),
+    *(1.10, 1.40, 1.65, 1.60, 1.45, 1.25, 1.15, 1.15, 1.10, 0.95, 0.85, 0.80),
+)
 """How busy each UTC hour begins: Europe opens at 8, America at 14."""
 WEEKDAYS = (1.05, 1.05, 1.10, 1.10, 1.05, 0.80, 0.75)
 MONTHS = (1.20, 1.10, 1.10, 0.95, 1.05, 0.95, 0.85, 0.85, 0.90, 1.00, 1.20, 1.25)
@@ -225,7 +227,8 @@ def _outage(rng: _Draws) -> NDArray[np.bool_]:
     happens, begin, length = rng.uniform()[:3]
     minute = np.arange(MINUTES)
     first = int(begin * MINUTES)
-    return (happens < 0.02) & (minute >= first) & (minute < first + 20 + int(length * 100))
+    last = first + 20 + int(length * 100)
+    return (minute >= first) & (minute < last) & bool(happens < 0.02)
 
 
 def _hash(name: str) -> bytes:
@@ -241,8 +244,9 @@ class _Draws:
     def uniform(self) -> NDArray[np.float64]:
         """Draw a number in [0, 1) for each minute."""
         raw = np.asarray(self._bits.random_raw(MINUTES), dtype=np.uint64)
-        return (raw >> np.uint64(11)) * 2.0**-53
+        return (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
     def bell(self) -> NDArray[np.float64]:
         """Draw a number of mean 0 and deviation 1 for each minute, bell-shaped."""
-        return (sum(self.uniform() for _ in range(4)) - 2.0) * np.sqrt(3.0)
+        draws = np.stack([self.uniform() for _ in range(4)])
+        return np.asarray((draws.sum(axis=0) - 2.0) * np.sqrt(3.0))

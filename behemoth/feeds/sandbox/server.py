@@ -228,11 +228,11 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16  # headers and body leave in one piece
     server: _Server
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that the base class looks for
+    def do_GET(self) -> None:
         """Answer a GET request."""
         self._send(self.server.sandbox.answer(self.path, self.headers.get("User-Agent")))
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+    def send_error(self, code: int, message: str | None = None, *_: object) -> None:
         """Answer what is no GET request; the exchange's errors are JSON."""
         self.close_connection = True
         self._send(Answer(code, {"message": message or self.responses[code][0]}))
@@ -241,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Name the server."""
         return "behemoth-sandbox"
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: object) -> None:
         """Keep quiet: the sandbox counts instead."""
 
     def _send(self, reply: Answer) -> None:

@@ -1,0 +1,5 @@
+"""``python -m behemoth`` is the command line."""
+
+from behemoth.cli import main
+
+main()

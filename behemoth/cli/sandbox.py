@@ -1,0 +1,73 @@
+"""The command ``sandbox``: an exchange on this machine, to try things out without a network."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from behemoth.errors import BadRequest
+from behemoth.feeds.sandbox import Sandbox, Tape, read_tape
+
+
+def sandbox(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any that is free.")] = 8018,
+    candles: Annotated[
+        Path | None,
+        typer.Option(
+            help="Serve these recorded one-minute candles (CSV) instead of invented ones."
+        ),
+    ] = None,
+    product: Annotated[
+        str, typer.Option(help="The product that the recorded candles are of.")
+    ] = "BTC-USD",
+    now: Annotated[
+        str | None,
+        typer.Option(help="The exchange's time at the start (UTC); by default, the present."),
+    ] = None,
+    latency: Annotated[float, typer.Option(help="Seconds until each answer.")] = 0.0,
+    rate: Annotated[float, typer.Option(help="Requests a second before a 429.")] = 10.0,
+    burst: Annotated[int, typer.Option(help="Requests at once after a rest.")] = 15,
+) -> None:
+    """Run a sandbox exchange on 127.0.0.1 until Ctrl-C.
+
+    It answers as the Coinbase Exchange does, rate limit and errors included, from a market that is
+    the same on every machine, or from recorded candles.
+
+    Example: [bold]behemoth sandbox --port 8018[/bold]
+    """
+    market = None if candles is None else Tape(product, read_tape(candles))
+    ended = threading.Event()
+    before = {
+        number: signal.signal(number, lambda _number, _frame: ended.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        with Sandbox(
+            market, port=port, now=_time(now), latency=latency, rate=rate, burst=burst
+        ) as exchange:
+            typer.echo(f"sandbox exchange at {exchange.url}")
+            first = exchange.market.products[0]
+            day = exchange.market.listed(first)
+            typer.echo(f"try: behemoth download {first} {day} {day} --api-url {exchange.url}")
+            while not ended.wait(3600):
+                pass
+            counted = sorted(exchange.counts.items())
+            typer.echo("answered " + (", ".join(f"{n} x {s}" for s, n in counted) or "nothing"))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        if text is None:
+            return None
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadRequest(f"--now looks like 2019-11-01T12:00, not {text!r}") from error
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time

@@ -1,0 +1,191 @@
+"""``behemoth download`` against ``behemoth sandbox``: real processes, real HTTP, real signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from datetime import date
+
+import numpy as np
+import pytest
+
+from behemoth import LocalTickstore
+from tests.feeds.test_download import stored, truth
+
+TABLE = "COINBASE_PRO_ONE_MIN_BINS"
+
+
+@contextmanager
+def sandbox(*words):
+    """Run the sandbox as a user would, and give its address."""
+    command = [sys.executable, "-m", "behemoth", "sandbox", "--port", "0", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            assert line.startswith("sandbox exchange at http://127.0.0.1:"), line
+            yield line.split()[-1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def command(*words):
+    """What a user types."""
+    return [sys.executable, "-m", "behemoth", "download", *words]
+
+
+def run(*words, **options):
+    """Run a download."""
+    return subprocess.run(
+        command(*words), capture_output=True, text=True, timeout=120, check=False, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def exchange():
+    """A sandbox that is in no hurry to refuse."""
+    with sandbox("--rate", "10000", "--burst", "10000") as url:
+        yield url
+
+
+def test_download_tells_what_it_did(exchange, tmp_path):
+    """A summary for people, and the ticks in the table; a second run has nothing to do."""
+    words = ("BTC-USD", "2019-10-30", "2019-10-31", "--db", str(tmp_path), "--rate", "1000")
+    first = run(*words, "--api-url", exchange)
+    assert (first.returncode, "Traceback" in first.stderr) == (0, False)
+    for part in ("days stored", "candles", "minutes without a trade", "requests", "retries"):
+        assert part in first.stdout
+    days = date(2019, 10, 30), date(2019, 10, 31)
+    with LocalTickstore(tmp_path / TABLE) as store:
+        assert np.array_equal(stored(store), truth(*days))
+    again = run(*words, "--json", "--api-url", exchange)
+    summary = json.loads(again.stdout)
+    assert (summary["requests"], summary["days_already_complete"]) == (0, 2)
+    assert again.stderr == ""
+
+
+def test_the_exchange_may_be_named_by_the_environment(exchange, tmp_path):
+    """BEHEMOTH_COINBASE_URL and BEHEMOTH_DB, and another granularity has another table."""
+    import os
+
+    env = os.environ | {"BEHEMOTH_COINBASE_URL": exchange, "BEHEMOTH_DB": str(tmp_path)}
+    result = run("ETH-USD", "2019-10-31", "2019-10-31", "--granularity", "3600", env=env)
+    assert result.returncode == 0
+    with LocalTickstore(tmp_path / "COINBASE_PRO_ONE_HOUR_BINS") as store:
+        assert len(store.select("ETH-USD")) == 24
+
+
+def test_dry_run_asks_nobody(tmp_path):
+    """The article's four years: 7,512 requests, under 20 minutes."""
+    words = ("BTC-USD", "2015-07-20", "2019-10-31", "--db", str(tmp_path), "--dry-run")
+    plan = json.loads(run(*words, "--json", "--api-url", "http://127.0.0.1:1").stdout)
+    assert plan["requests"] <= 7512
+    assert plan["seconds"] < 20 * 60
+    assert "7,512 requests" in run(*words, "--api-url", "http://127.0.0.1:1").stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["NOPE-USD", "2019-10-30", "2019-10-31"], 1, "NotFound"),
+        (["BTC-USD", "2019-10-31", "2019-10-30"], 2, "before the start"),
+        (["BTC-USD", "31.10.2019", "2019-10-31"], 2, "START is a date such as 2019-10-31"),
+        (["BTC-USD", "2019-10-31", "2019-02-30"], 2, "END is a date"),
+        (["BTC-USD", "2199-01-01", "2199-01-02"], 2, "in the future"),
+        (["BTC-USD", "2019-10-30", "2019-10-31", "--granularity", "61"], 2, "60, 300, 900"),
+        (["BTC-USD", "2019-10-30", "2019-10-31", "--known-from", "never"], 2, "day-end"),
+        (["BTC-USD", "2019-10-30", "2019-10-31", "--rate", "0"], 2, "above 0"),
+        (["BTC-USD", "2019-10-30", "2019-10-31", "--api-url", "ftp://x"], 2, "address"),
+        (["BTC-USD", "2019-10-30", "2019-10-31", "--db", "FILE"], 1, "FILE"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_line(exchange, tmp_path, words, code, message):
+    """And an exit code: 1 = not complete, 2 = misuse."""
+    (tmp_path / "FILE").write_text("a file where a folder should be")
+    options = ["--api-url", exchange] if "--api-url" not in words else []
+    result = run(*words, *options, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (code, "")
+    lines = result.stderr.strip().splitlines()
+    assert message in lines[-1]
+    assert len(lines) == 1
+
+
+def test_a_database_folder_that_cannot_be_written_is_one_clear_line(exchange):
+    """Named, exit 1."""
+    result = run("BTC-USD", "2019-10-31", "2019-10-31", "--db", "/proc/db", "--api-url", exchange)
+    assert result.returncode == 1
+    assert "/proc/db" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_no_network_at_all_names_the_address(tmp_path):
+    """Soon, exit 1, and nothing is written."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        result = run("BTC-USD", "2019-10-31", "2019-10-31", "--api-url", url, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert url in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_download_goes_on_where_it_was(tmp_path, blow):
+    """Ctrl-C says so; after kill -9 too the same command completes, and equals the truth."""
+    first, last = date(2019, 10, 1), date(2019, 10, 31)
+    words = ("BTC-USD", str(first), str(last), "--db", str(tmp_path), "--rate", "50")
+    with sandbox("--rate", "10000", "--burst", "10000") as url:
+        process = subprocess.Popen(
+            command(*words, "--api-url", url), stderr=subprocess.PIPE, text=True
+        )
+        log = tmp_path / TABLE / "log"
+        deadline = time.monotonic() + 60
+        while not (log / "0000000003.json").exists():
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(blow)
+        _, told = process.communicate(timeout=60)
+        if blow == signal.SIGINT:
+            assert process.returncode == 1
+            assert "same command" in told
+            assert "Traceback" not in told
+        with LocalTickstore(tmp_path / TABLE) as store:
+            done = len(store.revisions("BTC-USD"))
+        assert 3 <= done < 31
+        summary = json.loads(run(*words, "--json", "--rate", "1000", "--api-url", url).stdout)
+    assert (summary["days_already_complete"], summary["days"]) == (done, 31 - done)
+    with LocalTickstore(tmp_path / TABLE) as store:
+        assert np.array_equal(stored(store), truth(first, last))
+        assert {revision.version for revision in store.revisions("BTC-USD")} == {0}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--candles", "none.csv"], "none.csv"),
+        (["--now", "noon"], "--now looks like"),
+        (["--port", "99999"], "port"),
+        (["--latency", "-1"], "latency"),
+    ],
+)
+def test_a_sandbox_that_cannot_be_is_one_clear_line(tmp_path, words, message):
+    """Nothing is served."""
+    result = subprocess.run(
+        [sys.executable, "-m", "behemoth", "sandbox", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert result.returncode in (1, 2)
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
