@@ -11,15 +11,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from behemoth.errors import BadRequest, EnvironmentFailed
 from behemoth.feeds.sandbox.bins import MINUTE, Table
-
-if TYPE_CHECKING:
-    from _csv import Reader as CsvReader
 
 HEADER = ("time", "low", "high", "open", "close", "volume")
 """The columns that the file must have: unix seconds, and the exchange's own order."""
@@ -100,16 +96,16 @@ def read_tape(path: Path) -> Table:
     return table
 
 
-def _rows(path: Path, lines: CsvReader) -> Iterator[tuple[int, list[float]]]:
+def _rows(path: Path, lines: Iterator[Sequence[str]]) -> Iterator[tuple[int, list[float]]]:
     """Give each row's number in the file and its values."""
     header = next(lines, [])
     if tuple(header) != HEADER:
         raise BadRequest(
             f"{path} row 1: the header is {','.join(header)!r}, not {','.join(HEADER)!r}"
         )
-    for line in lines:
+    for number, line in enumerate(lines, start=2):
         if line:
-            yield lines.line_num, _row(f"{path} row {lines.line_num}", line)
+            yield number, _row(f"{path} row {number}", line)
 
 
 def _row(where: str, line: Sequence[str]) -> list[float]:
