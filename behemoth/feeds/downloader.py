@@ -11,9 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from datetime import date as Date
 from itertools import groupby
-from typing import Any, Protocol
-
-import pandas as pd
+from typing import Any
 
 from behemoth.bitemporal import BiTimestamp, Observation, Revision, visible
 from behemoth.feeds.candles import check_granularity
@@ -31,34 +29,7 @@ from behemoth.feeds.plan import (
     plan,
 )
 from behemoth.feeds.summary import Progress, Summary
-
-
-class Table(Protocol):
-    """What a download needs of a tickstore."""
-
-    def insert(
-        self,
-        symbol: str,
-        bi_timestamp: BiTimestamp,
-        ticks: pd.DataFrame,
-        *,
-        message: str = "",
-        source: str = "",
-        if_changed: bool = False,
-        observations: Iterable[Observation] = (),
-    ) -> Revision:
-        """Commit a day's ticks and what was observed."""
-
-    def observe(
-        self, observations: Iterable[Observation], *, message: str = "", source: str = ""
-    ) -> None:
-        """Commit what was observed alone."""
-
-    def observations(self, symbol: str) -> tuple[Observation, ...]:
-        """Give all observations of a symbol."""
-
-    def revisions(self, symbol: str) -> tuple[Revision, ...]:
-        """Give all revisions of a symbol, by date and version."""
+from behemoth.tickstore import Tickstore
 
 
 def utc_now() -> datetime:
@@ -72,7 +43,7 @@ def what_of(granularity: int) -> str:
 
 
 def plan_download(
-    table: Table,
+    table: Tickstore,
     source: str,
     product: str,
     first_day: Date,
@@ -113,7 +84,7 @@ def plan_download(
 
 
 def download(
-    table: Table,
+    table: Tickstore,
     client: CoinbaseClient,
     product: str,
     first_day: Date,
@@ -199,7 +170,7 @@ class _Run:
 
     def __init__(
         self,
-        table: Table,
+        table: Tickstore,
         source: str,
         todo: Plan,
         known_from: KnownFrom,
