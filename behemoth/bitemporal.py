@@ -143,7 +143,7 @@ class Observation:
     what
         What was asked, ``"candles/60"`` for instance.
     start, end
-        The range that was asked, ``[start, end)``, aware UTC.
+        The range that was asked, ``[start, end)``, aware UTC; a naive time is UTC.
     asked_at
         When the last answer came, aware UTC, by this machine's clock.
     outcome
@@ -161,6 +161,18 @@ class Observation:
     asked_at: datetime
     outcome: Literal["complete", "partial"]
     rows: int
+
+    def __post_init__(self) -> None:
+        for name in ("symbol", "source", "what", "outcome"):
+            if not isinstance(getattr(self, name), str):
+                raise BadRequest(f"an observation's {name} is text, not {getattr(self, name)!r}")
+        if not isinstance(self.rows, int) or self.rows < 0:
+            raise BadRequest(f"an observation's rows are a number of rows, not {self.rows!r}")
+        for name in ("start", "end", "asked_at"):
+            time = knowledge_time(getattr(self, name))
+            if not FIRST_DATE <= time.date() <= LAST_DATE:
+                raise BadRequest(f"an observation's {name} lies in {FIRST_DATE} to {LAST_DATE}")
+            object.__setattr__(self, name, time)
 
 
 def next_commit_time(now: datetime, newest: datetime | None) -> datetime:

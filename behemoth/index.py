@@ -98,13 +98,14 @@ class Timeline:
 
     @property
     def aware(self) -> bool | None:
-        """Whether the symbol's ticks came with a time zone; ``None`` before the first insert."""
-        inserted = self.rows[self.rows["splay"] >= 0]
+        """Whether the symbol's ticks came with a time zone; ``None`` before the first tick."""
+        inserted = self.rows[self.rows["rows"] > 0]
         return bool(inserted["aware"][0]) if len(inserted) else None
 
     def with_revisions(self, revisions: Iterable[Revision]) -> Timeline:
-        """Fold new revisions in."""
-        new = np.array([_row(revision) for revision in revisions], dtype=ROW)
+        """Fold new revisions in; those of commits that are folded already change nothing."""
+        folded = int(self.rows["commit"].max()) if len(self.rows) else 0
+        new = np.array([_row(each) for each in revisions if each.commit > folded], dtype=ROW)
         rows = np.concatenate([self.rows, new])
         return Timeline(self.symbol, rows[np.lexsort((rows["version"], rows["date"]))])
 

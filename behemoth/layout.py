@@ -140,8 +140,3 @@ def checkpoint_key(token: str, symbol: str, what: Literal["revisions", "observat
     'index/57-a1b2c3d4/BTC-USD.revisions.h5'
     """
     return f"index/{token}/{encode_name(symbol)}.{what}.h5"
-
-
-def is_year_folder(name: str) -> bool:
-    """Say whether a top-level folder holds the splays of a year."""
-    return re.fullmatch(r"[0-9]{4}", name) is not None

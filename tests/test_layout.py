@@ -85,7 +85,7 @@ def test_splay_keys_round_trip(symbol, day, version):
     """A splay's key gives back its date, encoded symbol and version."""
     key = layout.splay_key(symbol, day, version)
     assert (day, layout.encode_name(symbol), version) == layout.parse_splay_key(key)
-    assert layout.is_year_folder(key.split("/")[0])
+    assert key.split("/")[0].isdecimal()
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_log_keys_sort_as_numbers():
 def test_the_log_goes_last():
     """A table is removed with its log last, and its folders are no years."""
     assert layout.FOLDERS[-1] == "log"
-    assert not any(map(layout.is_year_folder, layout.FOLDERS))
+    assert not any(folder.isdecimal() for folder in layout.FOLDERS)

@@ -163,17 +163,19 @@ def _refused(name: str, dtype: object, way_out: str) -> BadFrame:
 
 
 def _text(name: str, values: Array) -> Column:
-    for value in values:
-        if not isinstance(value, str) and not _is_missing_text(value):
+    place: dict[str, int] = {}  # pandas' factorize takes two strings with lone surrogates for one
+    codes = np.full(len(values), -1, dtype=np.int64)
+    for number, value in enumerate(values):
+        if isinstance(value, str):
+            codes[number] = place.setdefault(str.__str__(value), len(place))
+        elif not _is_missing_text(value):
             kind = type(value).__name__
             way_out = {
                 "Decimal": "use float64, or integers with a scale of your own",
                 "bytes": "decode it to text",
             }.get(kind, "give the column one type that numpy knows, or convert it to text")
             raise BadFrame(f"column {name!r} holds {kind} objects, such as {value!r}; {way_out}")
-    codes, uniques = pd.factorize(values)
-    texts = tuple(map(str.__str__, uniques))
-    return Column(name, "text", _narrow(codes, len(texts)), categories=texts)
+    return Column(name, "text", _narrow(codes, len(place)), categories=tuple(place))
 
 
 def _is_missing_text(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 A root ``index/TOKEN.json`` says "complete through commit N for these symbols" and lists, for each,
 the file of its revisions and that of its observations, with their digests. Files and roots are
-immutable; a symbol that did not change keeps its file of an earlier checkpoint.
+immutable; a symbol that did not change keeps its files of an earlier checkpoint.
 
 Who writes them: a writer whose commit is at least `EVERY` after the newest root, and whoever calls
 ``flush``. The two newest roots stay; what only older ones need is removed.
@@ -88,7 +88,7 @@ def read_observations(
     file = root.symbols[symbol]["observations"]
     promise = codec.Promise(symbol, EPOCH, file["rows"], len(data), file["content"])
     frame = codec.to_frame(codec.read_splay(data, promise, name))
-    frame = frame.reset_index().sort_values("commit", kind="stable")
+    frame = frame.reset_index().sort_values("position")
     return [
         (
             row["commit"],
@@ -127,7 +127,7 @@ def write(
     base: Root,
     changed: Mapping[str, tuple[Timeline, list[tuple[int, Observation]]]],
 ) -> Root:
-    """Write the checkpoint of a state, and remove what only old checkpoints need.
+    """Write the checkpoint of a state.
 
     Parameters
     ----------
@@ -164,7 +164,6 @@ def write(
     }
     with suppress(FileExistsError):  # another process checkpointed the same state
         store.put(layout.checkpoint_root_key(tip.token), ledger.seal(text))
-    _prune(store)
     return root
 
 
@@ -190,6 +189,7 @@ def _observations_splay(symbol: str, seen: list[tuple[int, Observation]]) -> cod
             "end": times("end"),
             "rows": [observation.rows for _, observation in seen],
             "commit": [number for number, _ in seen],
+            "position": range(len(seen)),
             **{name: [getattr(observation, name) for _, observation in seen] for name in texts},
         },
         index=times("asked_at").rename("asked_at"),
@@ -198,16 +198,17 @@ def _observations_splay(symbol: str, seen: list[tuple[int, Observation]]) -> cod
     return codec.write_splay(ticks, symbol, EPOCH, datetime(1970, 1, 1, tzinfo=UTC))
 
 
-def _prune(store: ObjectStore) -> None:
-    """Remove old roots first, then the files that no kept root names."""
+def prune(store: ObjectStore) -> None:
+    """Remove old roots first, then the files that no kept root names; a damaged one names none."""
     keys = roots(store)
     kept = keys[:KEPT_ROOTS]
     if len(keys) == len(kept):
         return
     needed: set[str] = set()
     for key in kept:
-        files = read_root(store, key).symbols.values()
-        needed.update(file["key"] for each in files for file in each.values())
+        with suppress(Corrupt, FileNotFoundError):
+            files = read_root(store, key).symbols.values()
+            needed.update(file["key"] for each in files for file in each.values())
     oldest = _number(kept[-1])
     for key in keys[KEPT_ROOTS:]:
         store.remove(key)

@@ -17,7 +17,6 @@ from behemoth import codec, layout
 from behemoth.bitemporal import Revision
 from behemoth.codec import Schema, Ticks
 from behemoth.errors import Corrupt, NotFound
-from behemoth.index import Timeline
 from behemoth.stores import ObjectStore
 from behemoth.tickstore.state import State
 
@@ -53,22 +52,41 @@ class Reader:
         timeline = self._state.timeline(symbol)
         shown = timeline.visible(as_of_time, commit, bounds)
         parts = [self._splay(revision, columns).between(*bounds) for revision in shown]
+        known = [
+            revision
+            for revision in timeline.revisions(commit)
+            if revision.start_time <= as_of_time and revision.splay is not None
+        ]
+        if not known:
+            return None
         if not parts:
-            template = self._template(timeline, as_of_time, commit)
-            if template is None:
-                return None
-            parts = [template]
-        whole = codec.concatenate(parts, schema)
+            parts = [self._columns_of(known[-1])]
         if columns is None:
-            return whole
-        try:
-            return whole.only(columns)
-        except NotFound as error:
+            return codec.concatenate(parts, schema)
+        parts += self._missing(columns, parts, known)
+        return codec.concatenate(parts, schema).only(columns)
+
+    def _missing(
+        self, columns: Sequence[str], parts: Sequence[Ticks], known: Sequence[Revision]
+    ) -> list[Ticks]:
+        """Find columns that these days lack in what is known of other days, the last first."""
+        lacking = set(columns).difference(*(part.names for part in parts))
+        found = []
+        for revision in reversed(known):
+            if not lacking:
+                break
+            there = self._columns_of(revision)
+            if not lacking.isdisjoint(there.names):
+                found.append(there.only([name for name in there.names if name in lacking]))
+                lacking.difference_update(there.names)
+        if lacking:
+            names = ", ".join(map(repr, sorted(lacking)))
             raise NotFound(
-                f"no such columns in these days of {symbol!r}: "
-                f"{', '.join(repr(name) for name in columns if name not in whole.names)}",
-                symbol=symbol,
-            ) from error
+                f"{known[-1].symbol!r} never had a column {names}; it has "
+                f"{', '.join(self._columns_of(known[-1]).names) or 'none'}",
+                symbol=known[-1].symbol,
+            )
+        return found
 
     def _splay(self, revision: Revision, columns: Sequence[str] | None) -> Ticks:
         """Read one file."""
@@ -88,16 +106,9 @@ class Reader:
         except Corrupt as error:
             raise Corrupt(error.message, **about) from error
 
-    def _template(self, timeline: Timeline, as_of_time: datetime, commit: int) -> Ticks | None:
-        """Give the columns of a symbol without ticks, from what was known of it last."""
-        known = [
-            revision
-            for revision in timeline.revisions(commit)
-            if revision.start_time <= as_of_time and revision.splay is not None
-        ]
-        if not known:
-            return None
-        return self._splay(known[-1], None).take(slice(0, 0))
+    def _columns_of(self, revision: Revision) -> Ticks:
+        """Give the columns of a file, without ticks."""
+        return self._splay(revision, None).take(slice(0, 0))
 
     def nothing(self, columns: Sequence[str] | None = None) -> Ticks:
         """Give the ticks of a symbol that nobody knows: none, with UTC times."""

@@ -1,8 +1,8 @@
 """What a process knows of a table: the newest commit, and the timelines of the symbols asked for.
 
-Reading only. A state opens at the newest index checkpoint that is whole, folds the log's tail on
-top, and loads the timeline of a symbol when it is first asked for. A damaged checkpoint costs
-time, never an answer: the log is folded instead.
+A state opens at the newest index checkpoint that is whole, folds the log's tail on top, and loads
+the timeline of a symbol when it is first asked for. A damaged checkpoint costs time, never an
+answer: the log is folded instead. A shortened or exchanged log is an error, never a shorter answer.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 from behemoth import layout
 from behemoth import log as ledger
 from behemoth.bitemporal import Observation, Revision
-from behemoth.errors import CheckpointIgnored, Corrupt
+from behemoth.errors import CheckpointIgnored, Conflict, Corrupt
 from behemoth.index import Timeline
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
@@ -25,6 +27,8 @@ from behemoth.tickstore.checkpoints import Root
 
 Seen = tuple[int, Observation]
 """An observation and the number of the commit that brought it."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -37,6 +41,12 @@ class _Symbol:
     new_seen: list[Seen] = field(default_factory=list)
     touched: int = 0
 
+    def fold(self, number: int, revisions: list[Revision], seen: list[Seen]) -> None:
+        """Note what a commit brought; noting it twice, after an interrupt, changes nothing."""
+        self.new_revisions = [r for r in self.new_revisions if r.commit < number] + revisions
+        self.new_seen = [each for each in self.new_seen if each[0] < number] + seen
+        self.touched = number
+
 
 class State:
     """The newest known state of a table; safe to share between threads.
@@ -45,13 +55,22 @@ class State:
     ----------
     store
         Where the table lives.
+
+    Attributes
+    ----------
+    lock
+        Whoever decides something from the state and acts on it holds this.
+    tip
+        The newest commit that is folded.
+    root
+        The newest checkpoint that is known.
     """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._lock = threading.RLock()
         self._symbols: dict[str, _Symbol] = defaultdict(_Symbol)
         self._opened = False
+        self.lock = threading.RLock()
         self.tip = Tip()
         self.root = Root()
 
@@ -65,31 +84,72 @@ class State:
         Corrupt
             When the log is damaged.
         """
-        with self._lock:
+        with self.lock:
             if not self._opened:
-                self._open(checkpoints.roots(self._store))
+                self.root = self._newest_root()
+                self.tip = self.root.tip
+                self._opened = True
+                self._follow()
+                self._check_end()
             self._follow()
             return self.tip
 
-    def _open(self, roots: list[str]) -> None:
-        for key in roots:
+    def refresh_to_write(self) -> Tip:
+        """Refresh, and make sure that the table is still the one that was opened.
+
+        Raises
+        ------
+        Conflict
+            When the table was destroyed or exchanged meanwhile.
+        Corrupt
+            When an entry of the log is missing.
+        """
+        with self.lock:
+            tip = self.refresh()
+            self._check_end()
+            if tip.number:
+                key = layout.log_key(tip.number)
+                try:
+                    there, _ = _entry(self._store, tip.number)
+                except FileNotFoundError:
+                    there = None
+                if there != tip:
+                    raise Conflict(
+                        f"{self._store.where(key)} is not the commit that was read before: the "
+                        "table was destroyed or exchanged; open it again"
+                    )
+            return tip
+
+    def _newest_root(self) -> Root:
+        """Find the newest checkpoint that is whole and of this log.
+
+        Raises
+        ------
+        Corrupt
+            When a whole checkpoint goes further than the log.
+        """
+        for key in checkpoints.roots(self._store):
             try:
                 root = checkpoints.read_root(self._store, key)
-                name = layout.log_key(root.tip.number)
-                _, tip = ledger.decode(self._store.get(name), self._store.where(name))
-            except (Corrupt, FileNotFoundError) as error:
+            except FileNotFoundError:  # removed since it was listed, so there is a newer one
+                continue
+            except Corrupt as error:
                 _warn(error)
                 continue
-            if tip != root.tip:
-                _warn(f"{self._store.where(key)} is of another copy of this table")
-                continue
-            self.root, self.tip = root, tip
-            break
-        self._opened = True
-        self._follow()
-        self.check_no_gap()
+            try:
+                there, _ = _entry(self._store, root.tip.number)
+            except FileNotFoundError as error:
+                missing = self._store.where(layout.log_key(root.tip.number))
+                raise Corrupt(
+                    f"{missing} is missing, and the checkpoint {self._store.where(key)} knows it"
+                ) from error
+            if there == root.tip:
+                return root
+            _warn(f"{self._store.where(key)} is of another copy of this table")
+        return Root()
 
     def _follow(self) -> None:
+        """Fold the entries after the tip."""
         while True:
             key = layout.log_key(self.tip.number + 1)
             try:
@@ -98,102 +158,121 @@ class State:
                 return
             self._fold(*ledger.follow(self.tip, data, self._store.where(key)))
 
-    def check_no_gap(self) -> None:
-        """Make sure that the newest commit really is the newest.
-
-        Raises
-        ------
-        Corrupt
-            When an entry of the log is missing.
-        """
-        if self._store.exists(layout.log_key(self.tip.number + 2)):
+    def _check_end(self) -> None:
+        """Make sure that the newest commit really is the newest."""
+        with self.lock:
             before = self.tip.number
-            self._follow()
-            if self.tip.number == before:
-                missing = self._store.where(layout.log_key(before + 1))
-                raise Corrupt(f"{missing} is missing, and later commits are there")
+            if self._store.exists(layout.log_key(before + 2)):
+                self._follow()
+                if self.tip.number == before:
+                    missing = self._store.where(layout.log_key(before + 1))
+                    raise Corrupt(f"{missing} is missing, and later commits are there")
 
     def advance(self, commit: Commit, tip: Tip) -> None:
         """Fold a commit that this process has just made."""
-        with self._lock:
+        with self.lock:
             if tip.number == self.tip.number + 1:
                 self._fold(commit, tip)
 
     def _fold(self, commit: Commit, tip: Tip) -> None:
+        revisions: dict[str, list[Revision]] = defaultdict(list)
+        seen: dict[str, list[Seen]] = defaultdict(list)
         for revision in commit.revisions:
-            symbol = self._symbols[revision.symbol]
-            symbol.new_revisions.append(revision)
-            symbol.touched = tip.number
+            revisions[revision.symbol].append(revision)
         for observation in commit.observations:
-            symbol = self._symbols[observation.symbol]
-            symbol.new_seen.append((tip.number, observation))
-            symbol.touched = tip.number
+            seen[observation.symbol].append((tip.number, observation))
+        for name in revisions.keys() | seen.keys():
+            self._symbols[name].fold(tip.number, revisions[name], seen[name])
         self.tip = tip
-
-    def adopt(self, root: Root) -> None:
-        """Take a checkpoint as the newest; what is loaded stays loaded."""
-        with self._lock:
-            self.root = root
 
     def symbols(self) -> list[str]:
         """Name every symbol that was ever written or observed, sorted."""
-        with self._lock:
+        with self.lock:
             return sorted(self.root.symbols.keys() | self._symbols.keys())
-
-    def touched_since(self, number: int) -> list[str]:
-        """Name the symbols that commits after a number have changed."""
-        with self._lock:
-            return [name for name, symbol in self._symbols.items() if symbol.touched > number]
 
     def timeline(self, name: str) -> Timeline:
         """Give the timeline of a symbol, empty for one that is unknown."""
-        with self._lock:
-            if not self._is_known(name):
+        with self.lock:
+            if name not in self._symbols and name not in self.root.symbols:
                 return Timeline(name)
+            if self._symbols[name].timeline is None:
+                loaded = self._load(name, checkpoints.read_timeline) or Timeline(name)
+                self._symbols[name].timeline = loaded  # loading may have begun anew
             symbol = self._symbols[name]
-            if symbol.timeline is None:
-                loaded = self._load(name, checkpoints.read_timeline)
-                symbol = self._symbols[name]  # loading may have started over from the log
-                symbol.timeline = loaded or Timeline(name)
-                done = self.root.tip.number
-                symbol.new_revisions = [r for r in symbol.new_revisions if r.commit > done]
+            timeline = symbol.timeline or Timeline(name)
             if symbol.new_revisions:
-                symbol.timeline = symbol.timeline.with_revisions(symbol.new_revisions)
+                symbol.timeline = timeline = timeline.with_revisions(symbol.new_revisions)
                 symbol.new_revisions = []
-            return symbol.timeline
+            return timeline
 
     def observations(self, name: str) -> list[Seen]:
         """Give what was observed of a symbol, in the order of the commits."""
-        with self._lock:
-            if not self._is_known(name):
+        with self.lock:
+            if name not in self._symbols and name not in self.root.symbols:
                 return []
+            if self._symbols[name].seen is None:
+                loaded = self._load(name, checkpoints.read_observations) or []
+                self._symbols[name].seen = loaded
             symbol = self._symbols[name]
-            if symbol.seen is None:
-                loaded = self._load(name, checkpoints.read_observations)
-                symbol = self._symbols[name]
-                symbol.seen = loaded or []
-                done = self.root.tip.number
-                symbol.new_seen = [seen for seen in symbol.new_seen if seen[0] > done]
-            symbol.seen += symbol.new_seen
+            seen = symbol.seen or []
+            last = seen[-1][0] if seen else 0
+            symbol.seen = seen = seen + [each for each in symbol.new_seen if each[0] > last]
             symbol.new_seen = []
-            return list(symbol.seen)
+            return list(seen)
 
-    def _is_known(self, name: str) -> bool:
-        return name in self._symbols or name in self.root.symbols
-
-    def _load(self, name: str, read: Any) -> Any:
+    def _load(self, name: str, read: Callable[[ObjectStore, Root, str], T | None]) -> T | None:
         """Read a checkpoint file; fold the whole log instead where that fails."""
         try:
             return read(self._store, self.root, name)
-        except (Corrupt, FileNotFoundError) as error:
+        except FileNotFoundError:
+            newest = self._newest_root()  # a writer removed the files of the one known here
+            if newest.tip.number > self.root.tip.number:
+                self._follow()
+                self.root = newest
+                return self._load(name, read)
+            _warn(f"files of {self.root.tip.token} are missing")
+        except Corrupt as error:
             _warn(error)
-            self._symbols.clear()
-            self.root, self.tip = Root(), Tip()
-            self._follow()
-            return None
+        self._begin_anew()
+        return None
+
+    def _begin_anew(self) -> None:
+        """Fold the whole log, and hold it against what was known."""
+        anew = State(self._store)
+        anew._opened = True  # at nothing: without a checkpoint
+        anew._follow()
+        if anew.tip.number < self.tip.number:
+            missing = self._store.where(layout.log_key(anew.tip.number + 1))
+            raise Corrupt(f"{missing} is missing, and later commits are there")
+        self._symbols, self.root, self.tip = anew._symbols, Root(), anew.tip
+
+    def checkpoint(self) -> None:
+        """Write an index checkpoint of the newest state, unless there is one."""
+        with self.lock:
+            tip, base = self.refresh(), self._newest_root()
+            if base.tip.number < tip.number:
+                changed = {
+                    name: (self.timeline(name), self.observations(name))
+                    for name, symbol in list(self._symbols.items())
+                    if symbol.touched > base.tip.number
+                }
+                base = checkpoints.write(self._store, tip, base, changed)
+            self.root = base
+            checkpoints.prune(self._store)
+
+
+def _entry(store: ObjectStore, number: int) -> tuple[Tip, Commit]:
+    key = layout.log_key(number)
+    commit, tip = ledger.decode(store.get(key), store.where(key))
+    return tip, commit
 
 
 def _warn(reason: object) -> None:
-    warnings.warn(
-        f"index checkpoint passed over, the log answers: {reason}", CheckpointIgnored, stacklevel=2
-    )
+    with suppress(
+        CheckpointIgnored
+    ):  # where warnings are errors, the answer must come all the same
+        warnings.warn(
+            f"index checkpoint passed over, the log answers: {reason}",
+            CheckpointIgnored,
+            stacklevel=2,
+        )

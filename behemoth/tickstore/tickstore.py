@@ -6,15 +6,16 @@ made safe (`behemoth.tickstore.writer`).
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-import numpy as np
 import pandas as pd
 
 from behemoth import codec, index, layout
@@ -24,12 +25,11 @@ from behemoth.errors import (
     BadRequest,
     CheckpointIgnored,
     Closed,
-    Corrupt,
-    EnvironmentFailed,
     NotFound,
 )
+from behemoth.log import Tip
 from behemoth.stores import LocalStore, MemoryStore, ObjectStore
-from behemoth.tickstore import checkpoints, times
+from behemoth.tickstore import checkpoints, request, times
 from behemoth.tickstore.reader import Reader
 from behemoth.tickstore.state import State
 from behemoth.tickstore.times import Bound
@@ -62,9 +62,7 @@ class Tickstore:
         timestamp_column: str = "time",
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        if not isinstance(timestamp_column, str) or not timestamp_column:
-            raise BadRequest(f"timestamp_column is a name, not {timestamp_column!r}")
-        self.timestamp_column = timestamp_column
+        self.timestamp_column = layout.check_name(timestamp_column)
         self._store = store
         self._clock = clock
         self._state = State(store)
@@ -87,16 +85,16 @@ class Tickstore:
     ) -> None:
         self.close()
 
-    def _open_state(self) -> State:
+    def _refresh(self) -> Tip:
+        """Read what is new; the answer to a request is of the commit that this gives."""
         if self._closed:
             raise Closed(f"{self!r} was closed; open it again")
-        self._state.refresh()
-        return self._state
+        return self._state.refresh()
 
     @property
     def token(self) -> str:
         """Number and digest prefix of the newest commit: names this exact state for ever."""
-        return self._open_state().tip.token
+        return self._refresh().token
 
     def insert(
         self,
@@ -160,7 +158,7 @@ class Tickstore:
         ...     tickstore.insert("BTC-USD", BiTimestamp(Date(2019, 10, 31)), ticks).version
         0
         """
-        self._open_state()
+        self._refresh()
         layout.check_name(symbol)
         _check_at(bi_timestamp)
         dismantled = codec.dismantle(ticks, self.timestamp_column)
@@ -196,18 +194,23 @@ class Tickstore:
         NotFound
             When there is nothing to delete.
         """
-        self._open_state()
+        self._refresh()
         layout.check_name(symbol)
         _check_at(bi_timestamp)
         change = Change(symbol, bi_timestamp)
         return self._commit([change], (), Reason(message, source), commit_id)[0]
 
     def observe(
-        self, observations: Iterable[Observation], *, message: str = "", source: str = ""
+        self,
+        observations: Iterable[Observation],
+        *,
+        message: str = "",
+        source: str = "",
+        commit_id: str | None = None,
     ) -> None:
-        """Keep what a source answered, in a commit without revisions."""
-        self._open_state()
-        self._commit([], observations, Reason(message, source), None)
+        """Keep what a source answered, in a commit without revisions; raises as `insert` does."""
+        self._refresh()
+        self._commit([], observations, Reason(message, source), commit_id)
 
     def _commit(
         self,
@@ -216,32 +219,23 @@ class Tickstore:
         reason: Reason,
         commit_id: str | None,
     ) -> list[Revision]:
-        seen = tuple(observations)
+        if not (isinstance(reason.message, str) and isinstance(reason.source, str)):
+            raise BadRequest("message and source are texts")
+        seen = request.items("observations", observations, Observation)
         for observation in seen:
             layout.check_name(observation.symbol)
         revisions = self._writer.commit(changes, seen, reason, commit_id)
         if self._state.tip.number - self._state.root.tip.number >= checkpoints.EVERY:
-            self._checkpoint()
+            self._try_checkpoint()
         return revisions
 
-    def _checkpoint(self) -> None:
-        """Write an index checkpoint; a failure costs the next open some time, nothing else."""
-        state = self._state
+    def _try_checkpoint(self) -> None:
+        """Write an index checkpoint; whatever goes wrong, the commit before it stands."""
         try:
-            tip = state.refresh()
-            base = state.root
-            for key in checkpoints.roots(self._store)[:1]:
-                newest = checkpoints.read_root(self._store, key)
-                base = newest if newest.tip.number > base.tip.number else base
-            if base.tip.number < tip.number:
-                changed = {
-                    name: (state.timeline(name), state.observations(name))
-                    for name in state.touched_since(base.tip.number)
-                }
-                base = checkpoints.write(self._store, tip, base, changed)
-            state.adopt(base)
-        except (EnvironmentFailed, Corrupt, FileNotFoundError) as error:
-            warnings.warn(f"no index checkpoint was written: {error}", CheckpointIgnored, 3)
+            self._state.checkpoint()
+        except Exception as error:  # noqa: BLE001 - nothing here may look like a failed commit
+            with suppress(CheckpointIgnored):  # where warnings are errors
+                warnings.warn(f"no index checkpoint was written: {error}", CheckpointIgnored, 4)
 
     def select(
         self,
@@ -299,26 +293,20 @@ class Tickstore:
         >>> tickstore.select("BTC-USD", start="2019-10-01", end=Date(2019, 10, 31)).empty
         True
         """
-        state = self._open_state()
-        if tz is not None:
-            _check_tz(tz)
-        if schema not in ("union", "strict"):
-            raise BadRequest(f"schema is 'union' or 'strict', not {schema!r}")
-        if missing not in ("empty", "raise"):
-            raise BadRequest(f"missing is 'empty' or 'raise', not {missing!r}")
-        if isinstance(columns, str):
-            raise BadRequest(f"columns is a list of names; write [{columns!r}]")
+        tip = self._refresh()
+        request.check_tz(tz)
+        request.check_choice("schema", schema, ("union", "strict"))
+        request.check_choice("missing", missing, ("empty", "raise"))
+        if columns is not None:
+            columns = request.names("columns", columns)
         bounds = times.tick_bounds(start, end)
-        known_at = self._known_at(as_of_time)
-        symbols = [symbol] if isinstance(symbol, str) else list(symbol)
+        known_at = self._known_at(as_of_time, tip)
+        symbols = (symbol,) if isinstance(symbol, str) else request.names("symbol", symbol)
         for name in symbols:
             layout.check_name(name)
-        if len(set(symbols)) != len(symbols):
-            raise BadRequest("a symbol is in the list twice")
-        commit = state.tip.number
         parts = []
         for name in symbols:
-            part = self._reader.read(name, bounds, known_at, commit, columns, schema)
+            part = self._reader.read(name, bounds, known_at, tip.number, columns, schema)
             if part is None and missing == "raise":
                 raise NotFound(f"no symbol {name!r} in {self._store.name}", symbol=name)
             parts.append(part)
@@ -327,23 +315,28 @@ class Tickstore:
             return codec.to_frame(self._reader.nothing(columns) if part is None else part, tz)
         return self._reader.stack(symbols, parts, columns, schema, tz)
 
-    def _known_at(self, as_of_time: AsOf) -> datetime:
+    def _known_at(self, as_of_time: AsOf, tip: Tip) -> datetime:
         known_at = times.as_of(as_of_time)
-        times.not_in_the_future(known_at, self._clock(), self._state.tip.time)
+        times.not_in_the_future(known_at, self._clock(), tip.time)
         return known_at
 
     def symbols(self, as_of_time: AsOf = LATEST_AS_OF) -> list[str]:
         """Name the symbols that have ticks, as they were known at a time; sorted."""
-        state = self._open_state()
-        known_at, commit = self._known_at(as_of_time), state.tip.number
-        return [name for name in state.symbols() if state.timeline(name).visible(known_at, commit)]
+        tip = self._refresh()
+        known_at = self._known_at(as_of_time, tip)
+        return [
+            name
+            for name in self._state.symbols()
+            if self._state.timeline(name).visible(known_at, tip.number)
+        ]
 
     def revisions(self, symbol: str) -> tuple[Revision, ...]:
         """Give every revision of a symbol, by date and version."""
-        return tuple(self._open_state().timeline(layout.check_name(symbol)).revisions())
+        tip = self._refresh()
+        return tuple(self._state.timeline(layout.check_name(symbol)).revisions(tip.number))
 
     def versions(
-        self, symbol: str, start: Date | None = None, end: Date | None = None
+        self, symbol: str, start: Date | str | None = None, end: Date | str | None = None
     ) -> pd.DataFrame:
         """Show every revision of a symbol, for the as-at dates ``[start, end]``.
 
@@ -352,13 +345,10 @@ class Tickstore:
         pandas.DataFrame
             Index and columns as those of `index`.
         """
-        if start is not None and end is not None and end < start:
+        first, last = times.whole_date(start) or Date.min, times.whole_date(end) or Date.max
+        if last < first:
             raise BadRequest(f"end {end} comes before start {start}")
-        return self._table(
-            revision
-            for revision in self.revisions(symbol)
-            if (start is None or start <= revision.date) and (end is None or revision.date <= end)
-        )
+        return self._table(r for r in self.revisions(symbol) if first <= r.date <= last)
 
     @property
     def index(self) -> pd.DataFrame:
@@ -373,8 +363,12 @@ class Tickstore:
             ``last`` (datetime64[ns, UTC]: first and last tick), ``size`` (bytes), ``digest``
             (BLAKE2b of the content), ``commit``, ``commit_time`` (datetime64[us, UTC]).
         """
-        state = self._open_state()
-        return self._table(r for name in state.symbols() for r in state.timeline(name).revisions())
+        tip, state = self._refresh(), self._state
+        return self._table(
+            revision
+            for name in state.symbols()
+            for revision in state.timeline(name).revisions(tip.number)
+        )
 
     def _table(self, revisions: Iterable[Revision]) -> pd.DataFrame:
         shown = list(revisions)
@@ -385,16 +379,16 @@ class Tickstore:
 
     def observations(self, symbol: str) -> tuple[Observation, ...]:
         """Give what sources answered about a symbol, in the order of the commits."""
-        state = self._open_state()
-        return tuple(seen for _, seen in state.observations(layout.check_name(symbol)))
+        self._refresh()
+        return tuple(seen for _, seen in self._state.observations(layout.check_name(symbol)))
 
     def flush(self) -> None:
         """Write an index checkpoint, so that the next open has no log to fold.
 
         Not needed for safety: whatever was acknowledged is on disk already.
         """
-        self._open_state()
-        self._checkpoint()
+        self._refresh()
+        self._try_checkpoint()
 
     def close(self) -> None:
         """Close; every verb but `close` then raises `Closed`."""
@@ -403,18 +397,28 @@ class Tickstore:
     def destroy(self) -> None:
         """Remove the table for good, all versions of everything, and close it.
 
-        Only what the table wrote is removed; its folder too, if nothing else is in it.
+        Its folders are removed, and the table's own folder too, if nothing else is in it. The log
+        goes last, so that a destroy that was interrupted can be called again.
 
         Raises
         ------
         NotFound
             When there is no table.
+        BadRequest
+            When somebody's files lie among the splays.
         """
-        if self._open_state().tip.number == 0:
+        if self._refresh().number == 0:
             raise NotFound(f"{self._store.name} is no table, nothing was removed")
-        years = {key.split("/")[0] for key in self._store.keys("") if layout.parse_splay_key(key)}
-        others = [folder for folder in layout.FOLDERS if folder != "log"]
-        self._store.destroy([*sorted(years), *others, "log"])
+        years = set()
+        for key in self._store.keys(""):
+            top = key.split("/")[0]
+            if layout.parse_splay_key(key) is not None:
+                years.add(top)
+            elif top.isdecimal():
+                raise BadRequest(
+                    f"{self._store.where(key)} is not of the table; move it away first"
+                )
+        self._store.destroy([*sorted(years), *layout.FOLDERS])
         self.close()
 
 
@@ -437,6 +441,8 @@ class LocalTickstore(Tickstore):
         timestamp_column: str = "time",
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+            raise BadRequest(f"a table is in a folder, not in {path!r}")
         self.path = Path(path)
         super().__init__(LocalStore(self.path), timestamp_column, clock)
 
@@ -453,10 +459,3 @@ class MemoryTickstore(Tickstore):
 def _check_at(bi_timestamp: BiTimestamp) -> None:
     if not isinstance(bi_timestamp, BiTimestamp):
         raise BadRequest(f"say when with BiTimestamp(date), not {bi_timestamp!r}")
-
-
-def _check_tz(tz: str) -> None:
-    try:
-        pd.DatetimeIndex(np.empty(0, "M8[ns]"), tz=tz)
-    except Exception as error:  # each zone library raises its own
-        raise BadRequest(f"no time zone {tz!r}; try 'America/New_York'") from error

@@ -17,6 +17,10 @@ Bound = Date | datetime | np.datetime64 | str | None
 
 FIRST_NS, LAST_NS = int(pd.Timestamp.min.value), int(pd.Timestamp.max.value)
 WHOLE_PERIOD = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?", re.ASCII)
+ISO_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2}(\.\d{1,9})?)?)?.{0,6})?", re.ASCII
+)
+"""Other texts ("now", "10/31/2019") would be read in ways that nobody can be sure of."""
 
 
 def tick_bounds(start: Bound, end: Bound) -> tuple[int, int]:
@@ -52,9 +56,11 @@ def _nanoseconds(value: Bound, side: str) -> int:
                 return _instant(midnight)
             return min(_instant(midnight) + 86_400 * 10**9 - 1, LAST_NS)
         if isinstance(value, (str, datetime, np.datetime64)):
-            return _instant(value)
+            return _instant(_iso(value) if isinstance(value, str) else value)
     except (ValueError, OverflowError) as error:
-        raise BadRequest(f"{side} is not a time: {value!r}") from error
+        raise BadRequest(
+            f"{side} is not a time: {value!r}; one looks like 2019-10-31 or 2019-10-31T12:00"
+        ) from error
     raise BadRequest(f"{side} is a datetime, a date or a text, not {type(value).__name__}")
 
 
@@ -70,8 +76,16 @@ def _instant(value: str | datetime | np.datetime64) -> int:
         return FIRST_NS if time.year < 1970 else LAST_NS
 
 
+def _iso(text: str) -> str:
+    if not ISO_TIME.fullmatch(text.strip()):
+        raise ValueError("a time looks like 2019-10-31 or 2019-10-31T12:00")
+    return text.strip()
+
+
 def as_of(value: datetime | str) -> datetime:
     """Read an as-of time: aware UTC, whole microseconds; a naive time is UTC.
+
+    It is an instant: a text that says only a date is that date's midnight.
 
     Raises
     ------
@@ -80,9 +94,9 @@ def as_of(value: datetime | str) -> datetime:
     """
     if isinstance(value, str):
         try:
-            value = pd.Timestamp(value)
+            value = pd.Timestamp(_iso(value))
         except ValueError as error:
-            raise BadRequest(f"an as-of time is a time, not {value!r}") from error
+            raise BadRequest(f"an as-of time looks like 2019-10-31T12:00, not {value!r}") from error
     return knowledge_time(value)
 
 
@@ -102,8 +116,8 @@ def not_in_the_future(as_of_time: datetime, now: datetime, newest: datetime | No
         )
 
 
-def whole_date(value: str | None) -> Date | None:
-    """Read a date, ``YYYY-MM-DD``.
+def whole_date(value: Date | str | None) -> Date | None:
+    """Read a date, or a text ``YYYY-MM-DD``.
 
     Raises
     ------
@@ -111,6 +125,8 @@ def whole_date(value: str | None) -> Date | None:
         When it is none.
     """
     try:
-        return None if value is None else Date.fromisoformat(value)
-    except ValueError as error:
+        if value is None or (isinstance(value, Date) and not isinstance(value, datetime)):
+            return value
+        return Date.fromisoformat(value)  # type: ignore[arg-type]
+    except (ValueError, TypeError) as error:
         raise BadRequest(f"a date looks like 2019-10-31, not {value!r}") from error

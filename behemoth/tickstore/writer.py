@@ -16,6 +16,7 @@ is read and the id compared.
 from __future__ import annotations
 
 import getpass
+import re
 import socket
 import uuid
 import warnings
@@ -45,6 +46,8 @@ from behemoth.tickstore.state import State
 from behemoth.version import __version__
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
+
+COMMIT_ID = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]{32}")
 
 NEW = 0
 """Commit number of a revision that is not committed yet; real ones begin with 1."""
@@ -140,7 +143,8 @@ class Writer:
             for change in changes:
                 if change.splay is not None:
                     change.staged = self._store.stage(change.splay.data)
-            return self._commit_staged(changes, observations, reason, commit_id, attempt)
+            with self._state.lock:
+                return self._commit_staged(changes, observations, reason, commit_id, attempt)
         except BaseException:
             if not attempt.may_have_landed:
                 for change in changes:
@@ -159,8 +163,7 @@ class Writer:
         attempt: _Attempt,
     ) -> list[Revision]:
         while True:
-            tip = self._state.refresh()
-            self._state.check_no_gap()
+            tip = self._state.refresh_to_write()
             time = self._next_time(tip)
             placed = [self._place(change, time) for change in changes]
             new = tuple(revision for revision in placed if revision.commit == NEW)
@@ -200,6 +203,10 @@ class Writer:
         timeline = self._state.timeline(change.symbol)
         newest = timeline.newest(date)
         history = () if newest is None else (newest,)
+        splay, shown = change.splay, visible(history)
+        if splay and change.if_changed and shown is not None and shown.digest == splay.digest:
+            self._withdraw(change)
+            return shown
         blank = Revision(
             symbol=change.symbol,
             date=date,
@@ -210,14 +217,9 @@ class Writer:
             commit=NEW,
             commit_time=time,
         )
-        splay = change.splay
         if splay is None:
             return retract(history, replace(blank, aware=timeline.aware is not False))[-1]
-        shown = visible(history)
-        if change.if_changed and shown is not None and shown.digest == splay.digest:
-            self._withdraw(change)
-            return shown
-        if timeline.aware not in (None, splay.aware):
+        if splay.rows and timeline.aware not in (None, splay.aware):
             raise BadFrame(
                 f"the ticks of {change.symbol!r} have {'no ' * (not timeline.aware)}time zone so "
                 f"far, and these have {'one' if splay.aware else 'none'}; use tz_localize('UTC') "
@@ -316,11 +318,8 @@ class Writer:
     def _make_durable(self, key: str, commit: Commit) -> None:
         try:
             self._store.sync([key])
-        except EnvironmentFailed:
-            try:
-                self._store.sync([key])
-            except EnvironmentFailed as error:
-                raise self._unknown(commit) from error
+        except EnvironmentFailed as error:  # a second fsync may succeed and prove nothing
+            raise self._unknown(commit) from error
 
     def _unknown(self, commit: Commit) -> CommitUnknown:
         return CommitUnknown(
@@ -331,11 +330,11 @@ class Writer:
 
     def _find(self, commit_id: str) -> Commit | None:
         """Look for a commit that was tried before; its id says from which number on to look."""
-        first, _, _ = commit_id.partition("-")
-        if not first.isdecimal():
+        match = COMMIT_ID.fullmatch(commit_id) if isinstance(commit_id, str) else None
+        if match is None:
             raise BadRequest(f"no commit has the id {commit_id!r}; use that of a CommitUnknown")
         tip = self._state.refresh()
-        for number in range(int(first), tip.number + 1):
+        for number in range(int(match[1]), tip.number + 1):
             key = layout.log_key(number)
             commit, _ = ledger.decode(self._store.get(key), self._store.where(key))
             if commit.commit_id == commit_id:
@@ -345,13 +344,17 @@ class Writer:
 
     def _revision_of(self, change: Change, commit: Commit) -> Revision:
         """Find what a change became in a commit that has happened."""
-        for revision in commit.revisions:
-            if (revision.symbol, revision.date) == (change.symbol, change.at.as_at_date):
-                return revision
+        digest = "" if change.splay is None else change.splay.digest
         newest = self._state.timeline(change.symbol).newest(change.at.as_at_date)
-        if newest is None:
-            raise BadRequest(f"commit {commit.commit_id} was about something else")
-        return newest
+        for revision in (*commit.revisions, *([newest] if newest and change.if_changed else [])):
+            where = (revision.symbol, revision.date)
+            if (*where, revision.digest) == (change.symbol, change.at.as_at_date, digest):
+                return revision
+        raise BadRequest(
+            f"commit {commit.commit_id} was about something else; give its id to the same change",
+            symbol=change.symbol,
+            date=change.at.as_at_date,
+        )
 
 
 @dataclass(slots=True)

@@ -135,6 +135,81 @@ def test_a_newer_format_is_refused_with_the_way_out(local):
         LocalTickstore(local.path)
 
 
+def test_a_log_that_lost_its_end_is_an_error_and_not_a_shorter_answer(local):
+    """A checkpoint knows how long it was; no number is used again."""
+    fill(local, 5)
+    local.flush()
+    for number in (4, 5):
+        (local.path / f"log/000000000{number}.json").unlink()
+    with pytest.raises(errors.Corrupt, match="0000000005"):
+        LocalTickstore(local.path)
+
+
+def test_a_log_that_lost_its_beginning_cannot_replace_a_damaged_checkpoint(local):
+    """It is not folded up to the hole."""
+    fill(local, 5)
+    local.flush()
+    (path,) = local.path.glob("index/*/*.revisions.h5")
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    (local.path / "log/0000000001.json").unlink()
+    with pytest.warns(errors.CheckpointIgnored), pytest.raises(errors.Corrupt, match="missing"):
+        LocalTickstore(local.path).select("A")
+
+
+def test_a_table_that_was_destroyed_or_exchanged_is_not_written_on(local, clock):
+    """A handle of the former table is told; nothing is acknowledged into nowhere."""
+    fill(local, 3)
+    LocalTickstore(local.path).destroy()
+    with pytest.raises(errors.Conflict, match="open it again"):
+        local.insert("A", AT, bars(9.0))
+    other = LocalTickstore(local.path, clock=clock)
+    for _ in range(3):
+        other.insert("B", AT, bars(1.0))
+    with pytest.raises(errors.Conflict, match="exchanged"):
+        local.insert("A", AT, bars(9.0))
+    assert LocalTickstore(local.path).symbols() == ["B"]
+
+
+def test_a_damaged_root_does_not_end_checkpoints(local):
+    """The next one is based on an older one, or on the log."""
+    fill(local, 1)
+    local.flush()
+    (root,) = local.path.glob("index/*.json")
+    root.chmod(0o644)
+    root.write_bytes(b"damaged")
+    with pytest.warns(errors.CheckpointIgnored):
+        again = LocalTickstore(local.path)
+    again.insert("A", AT, bars(2.0))
+    with pytest.warns(errors.CheckpointIgnored):
+        again.flush()
+    assert len(list(local.path.glob("index/2-*.json"))) == 1
+
+
+def test_checkpoints_that_were_replaced_are_followed(local, recwarn):
+    """A reader that opened at a checkpoint whose files are gone takes the newest one, quietly."""
+    fill(local, 1)
+    local.flush()
+    reader = LocalTickstore(local.path)
+    for _ in range(3):
+        fill(local, 1)
+        local.flush()
+    assert prices(reader.select("A")) == [0.0]
+    assert reader.observations("A") == ()
+    pd.testing.assert_frame_equal(reader.index, local.index)
+    assert not recwarn.list
+
+
+def test_a_checkpoint_that_cannot_be_written_spoils_no_commit(tmp_path, clock):
+    """Not even where warnings are errors, as in these tests."""
+    disk = FailingStore(tmp_path / "TABLE")
+    store = Tickstore(disk, clock=clock)
+    disk.verb, disk.key = "publish", "index"
+    for number in range(EVERY + 1):
+        store.insert("A", AT, bars(float(number)))
+    assert len(store.revisions("A")) == EVERY + 1
+
+
 def test_checkpoints_are_written_now_and_then_and_old_ones_removed(local):
     """The log's tail stays bounded, and so does the number of checkpoints."""
     fill(local, 3 * EVERY + 1)
@@ -233,23 +308,32 @@ def test_concurrent_writers_lose_nothing(tmp_path):
 def test_threads_share_a_tickstore(local):
     """Readers and a writer in one process."""
     stop, wrong = threading.Event(), []
+    local.insert("A", AT, bars(-1.0, -1.0))
 
     def read():
         while not stop.is_set():
             found = prices(local.select("A"))
-            if found and found[0] != found[-1]:
+            if len(found) != 2 or found[0] != found[1]:
                 wrong.append(found)
 
+    def write(first):
+        for number in range(first, first + 30):
+            try:
+                local.insert("A", AT, bars(float(number), float(number)))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is wrong
+                wrong.append(error)
+
     readers = [threading.Thread(target=read) for _ in range(2)]
-    for reader in readers:
-        reader.start()
-    for number in range(30):
-        local.insert("A", AT, bars(float(number), float(number)))
+    writers = [threading.Thread(target=write, args=(100 * n,)) for n in range(3)]
+    for thread in readers + writers:
+        thread.start()
+    for writer in writers:
+        writer.join()
     stop.set()
     for reader in readers:
         reader.join()
     assert wrong == []
-    assert len(local.revisions("A")) == 30
+    assert [revision.version for revision in local.revisions("A")] == list(range(91))
 
 
 class FailingStore(LocalStore):
@@ -306,10 +390,28 @@ def test_a_lost_answer_after_success_commits_once(tmp_path, clock):
     assert len(store.revisions("A")) == 1
 
 
-def test_an_id_that_no_commit_can_have_is_refused(store):
+@pytest.mark.parametrize("wrong", ["nonsense", "0-" + 32 * "a", "5", 5])
+def test_an_id_that_no_commit_can_have_is_refused(store, wrong):
     """commit_id= takes only what CommitUnknown gave."""
     with pytest.raises(errors.BadRequest, match="no commit has the id"):
-        store.insert("A", AT, bars(1.0), commit_id="nonsense")
+        store.insert("A", AT, bars(1.0), commit_id=wrong)
+
+
+def test_an_id_is_for_the_same_change_only(local):
+    """Other ticks, another symbol or another verb are never acknowledged with it."""
+    local.insert("A", AT, bars(1.0))
+    local.insert("B", AT, bars(5.0))
+    entry = (local.path / "log/0000000001.json").read_text().splitlines()[0]
+    commit_id = json.loads(entry)["id"]
+    assert local.insert("A", AT, bars(1.0), commit_id=commit_id).commit == 1
+    for call in (
+        lambda: local.insert("A", AT, bars(2.0), commit_id=commit_id),
+        lambda: local.insert("B", AT, bars(6.0), commit_id=commit_id),
+        lambda: local.delete("A", AT, commit_id=commit_id),
+    ):
+        with pytest.raises(errors.BadRequest, match="something else"):
+            call()
+    assert local.token.startswith("2-")
 
 
 class RacingStore(MemoryStore):
@@ -403,6 +505,14 @@ def test_destroy_removes_the_table_and_nothing_else(local):
     path = local.path
     local.destroy()
     assert [p.name for p in path.iterdir()] == ["NOTES.txt"]
+    again = LocalTickstore(path)
+    again.insert("A", AT, bars(1.0))
+    (path / "2019" / "mine.txt").write_text("mine")
+    with pytest.raises(errors.BadRequest, match=r"mine\.txt"):
+        again.destroy()
+    assert prices(again.select("A")) == [1.0]
+    (path / "2019" / "mine.txt").unlink()
+    again.destroy()
     with pytest.raises(errors.NotFound, match="no table"):
         LocalTickstore(path).destroy()
     assert note.exists()

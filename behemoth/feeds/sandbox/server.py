@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, Self
 
+from behemoth.bitemporal import FIRST_DATE, LAST_DATE, knowledge_time
 from behemoth.errors import BadRequest, EnvironmentFailed
 from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.sandbox import rules
@@ -99,8 +100,10 @@ class Sandbox:
         self._latency = latency
         self._clock = clock
         self._bucket = TokenBucket(rate, burst, clock=clock)
-        began = _aware(now or datetime.now(UTC))
-        self._zero = began - timedelta(seconds=clock())
+        self._began = knowledge_time(now or datetime.now(UTC))
+        self._began_at = clock()
+        if not FIRST_DATE <= self._began.date() <= LAST_DATE:
+            raise BadRequest(f"the exchange's time lies in {FIRST_DATE} to {LAST_DATE}, not {now}")
         self._closing = threading.Event()
         self._recording = threading.Lock()
         self._counts: Counter[int] = Counter()
@@ -118,7 +121,7 @@ class Sandbox:
     @property
     def now(self) -> datetime:
         """The exchange's time, aware UTC."""
-        return self._zero + timedelta(seconds=self._clock())
+        return self._began + timedelta(seconds=self._clock() - self._began_at)
 
     @property
     def counts(self) -> dict[int, int]:
@@ -259,7 +262,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-
-def _aware(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -1,0 +1,51 @@
+"""Checking what a caller asks for, so that a mistake is one clear line. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from behemoth.errors import BadRequest
+
+T = TypeVar("T")
+
+
+def items(what: str, given: Iterable[T], kind: type[T]) -> tuple[T, ...]:
+    """Give the items; raise `BadRequest` unless they are items of that kind."""
+    try:
+        found = tuple(given)
+    except TypeError as error:
+        raise BadRequest(f"{what}: a list of {kind.__name__}, not {given!r}") from error
+    for item in found:
+        if not isinstance(item, kind):
+            raise BadRequest(f"{what}: a list of {kind.__name__}, not of {item!r}")
+    return found
+
+
+def names(what: str, given: Iterable[str]) -> tuple[str, ...]:
+    """Give a list of names; raise `BadRequest` unless it is one, each name once."""
+    if isinstance(given, str):
+        raise BadRequest(f"{what} is a list of names; write [{given!r}]")
+    found = items(what, given, str)
+    if len(set(found)) != len(found):
+        raise BadRequest(f"{what}: a name is in the list twice")
+    return found
+
+
+def check_choice(what: str, given: str, choices: Sequence[str]) -> None:
+    """Raise `BadRequest` unless it is one of the choices."""
+    if given not in choices:
+        raise BadRequest(f"{what} is {' or '.join(map(repr, choices))}, not {given!r}")
+
+
+def check_tz(tz: str | None) -> None:
+    """Raise `BadRequest` unless it is a time zone."""
+    if tz is None:
+        return
+    try:
+        pd.DatetimeIndex(np.empty(0, "M8[ns]"), tz=str.strip(tz))
+    except Exception as error:  # each zone library raises its own
+        raise BadRequest(f"no time zone {tz!r}; try 'America/New_York'") from error
