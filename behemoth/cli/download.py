@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
@@ -128,10 +129,11 @@ def _run(work: Callable[[], Summary]) -> Summary:
 
 
 def _day(text: str, name: str) -> Date:
-    try:
-        return Date.fromisoformat(text)
-    except ValueError as error:
-        raise BadRequest(f"{name} is a date such as 2019-10-31, not {text!r}") from error
+    with suppress(ValueError):
+        day = Date.fromisoformat(text)
+        if day.isoformat() == text:
+            return day
+    raise BadRequest(f"{name} is a date such as 2019-10-31, not {text!r}")
 
 
 def _tell_plan(plan: Plan, client: CoinbaseClient, as_json: bool) -> None:

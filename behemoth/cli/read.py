@@ -24,9 +24,7 @@ SHOWN = 10
 DB = Annotated[
     Path, typer.Option("--db", envvar="BEHEMOTH_DB", help="The database: a folder of tables.")
 ]
-TABLE = Annotated[
-    str, typer.Option("--table", envvar="BEHEMOTH_TABLE", help="The table: a folder in it.")
-]
+TABLE = Annotated[str, typer.Option("--table", help="The table: a folder in it.")]
 AS_OF = Annotated[
     str | None,
     typer.Option("--as-of", help="As it was known at this time (UTC); by default, now."),

@@ -97,6 +97,7 @@ def test_dry_run_asks_nobody(tmp_path):
         (["BTC-USD", "2019-10-31", "2019-10-30"], 2, "before the start"),
         (["BTC-USD", "31.10.2019", "2019-10-31"], 2, "START is a date such as 2019-10-31"),
         (["BTC-USD", "2019-10-31", "2019-02-30"], 2, "END is a date"),
+        (["BTC-USD", "20191030", "2019-10-31"], 2, "START is a date"),
         (["BTC-USD", "2199-01-01", "2199-01-02"], 2, "in the future"),
         (["BTC-USD", "2019-10-30", "2019-10-31", "--granularity", "61"], 2, "60, 300, 900"),
         (["BTC-USD", "2019-10-30", "2019-10-31", "--known-from", "never"], 2, "day-end"),
