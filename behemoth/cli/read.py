@@ -21,6 +21,9 @@ from behemoth.tickstore.times import whole_date
 SHOWN = 10
 """How many rows of each end of a frame fit on a terminal."""
 
+PIPE_WIDTH = 120
+"""Characters of a table's line where no terminal says how many there are."""
+
 DB = Annotated[
     Path, typer.Option("--db", envvar="BEHEMOTH_DB", help="The database: a folder of tables.")
 ]
@@ -165,11 +168,12 @@ def versions(
             _known(row["start_time"], "the start of time"),
             _known(row["end_time"], "now"),
         )
-    Console().print(table_shown)
+    console = Console()
+    console.print(table_shown, width=None if console.is_terminal else PIPE_WIDTH)
 
 
 def _known(time: pd.Timestamp, beyond: Literal["the start of time", "now"]) -> str:
     """Show a knowledge time; its two open ends in words."""
     if time.to_pydatetime() in (BiTimestamp.start_as_of, BiTimestamp.latest_as_of):
         return beyond
-    return f"{time:%Y-%m-%d %H:%M:%S.%f}"
+    return f"{time:%Y-%m-%dT%H:%M:%S.%f}"
