@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from behemoth import layout
 from behemoth.bitemporal import BiTimestamp
@@ -158,7 +158,14 @@ def versions(
     if as_json:
         typer.echo(json.dumps(_records(frame.assign(date=frame["date"].dt.date)), allow_nan=False))
         return
-    table_shown = Table("date", "version", "kind", "rows", "known from", "known until")
+    table_shown = Table(
+        "date",
+        "version",
+        "kind",
+        "rows",
+        Column("known from", overflow="fold"),
+        Column("known until", overflow="fold"),
+    )
     for row in frame.to_dict("records"):
         table_shown.add_row(
             f"{row['date']:%Y-%m-%d}",
@@ -168,8 +175,7 @@ def versions(
             _known(row["start_time"], "the start of time"),
             _known(row["end_time"], "now"),
         )
-    console = Console()
-    console.print(table_shown, width=None if console.is_terminal else PIPE_WIDTH)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table_shown)
 
 
 def _known(time: pd.Timestamp, beyond: Literal["the start of time", "now"]) -> str:
