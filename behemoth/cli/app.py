@@ -51,10 +51,14 @@ def main() -> NoReturn:
         _fail(error, 2)
     except BehemothError as error:
         _fail(error, 1)
+    except UnicodeError as error:
+        _fail(f"the output's encoding cannot show this: {error}; try PYTHONIOENCODING=utf-8", 1)
+    except OSError as error:
+        _fail(f"the output cannot be written: {error.strerror or error}", 1)
     sys.exit(0)
 
 
-def _fail(error: BehemothError, code: int) -> NoReturn:
+def _fail(error: BehemothError | str, code: int) -> NoReturn:
     typer.echo(f"behemoth: {' '.join(str(error).split())}", err=True)
     sys.exit(code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -110,6 +111,8 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     def plain(value: Any) -> Any:
         if pd.isna(value):
             return None
+        if value in (math.inf, -math.inf):
+            return str(value)  # JSON has no number for it
         return value.isoformat() if hasattr(value, "isoformat") else value
 
     named = frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()

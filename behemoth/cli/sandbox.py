@@ -53,7 +53,10 @@ def sandbox(
             typer.echo(f"sandbox exchange at {exchange.url}")
             first = exchange.market.products[0]
             day = exchange.market.listed(first)
-            typer.echo(f"try: behemoth download {first} {day} {day} --api-url {exchange.url}")
+            typer.echo(
+                f"try: behemoth download {first} {day} {day} --db sandbox-db "
+                f"--api-url {exchange.url}"
+            )
             while not ended.wait(3600):
                 pass
             counted = sorted(exchange.counts.items())

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from datetime import date as Date
-from itertools import groupby
 from typing import Any
 
 from behemoth.bitemporal import BiTimestamp, Observation, Revision, visible
@@ -185,7 +184,6 @@ class _Run:
         self._clock = clock
         self._on_progress = on_progress
         self._on_note = on_note
-        self._histories = _histories(table.revisions(todo.product))
         self._progress = Progress(0, len(todo.windows), 0, len(todo.days))
         self.summary = Summary(
             todo.product,
@@ -208,7 +206,11 @@ class _Run:
     def store(self, fetched: FetchedDay) -> None:
         """Commit one day, unless its answer is not to be believed."""
         day, candles = fetched.day, len(fetched.frame)
-        history = self._histories.get(day.date, ())
+        if day.outcome == "partial" and self._is_complete(day.date):
+            self._on_note(f"{day.date}: another run completed it meanwhile")
+            return
+        # Another run or a correction may have come meanwhile, so what is stored is read anew.
+        history = tuple(r for r in self._table.revisions(self._todo.product) if r.date == day.date)
         known = visible(history)
         if candles == 0 and known is not None and known.rows > 0:
             self._doubt(day.date, known)
@@ -231,6 +233,10 @@ class _Run:
             )
             written = int(all(revision.version != earlier.version for earlier in history))
         self._tally(day, candles, written)
+
+    def _is_complete(self, date: Date) -> bool:
+        seen = self._table.observations(self._todo.product)
+        return bool(complete_days(seen, self._source, what_of(self._todo.granularity), date, date))
 
     def _observation(self, fetched: FetchedDay) -> Observation:
         return Observation(
@@ -267,11 +273,6 @@ class _Run:
     def _advance(self, **changes: Any) -> None:
         self._progress = replace(self._progress, **changes)
         self._on_progress(self._progress)
-
-
-def _histories(revisions: Iterable[Revision]) -> dict[Date, tuple[Revision, ...]]:
-    """Sort revisions, which come by date and version, into one history for each date."""
-    return {date: tuple(group) for date, group in groupby(revisions, lambda each: each.date)}
 
 
 def _span(days: Sequence[Date]) -> str:

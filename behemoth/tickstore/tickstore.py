@@ -308,12 +308,18 @@ class Tickstore:
         for name in symbols:
             part = self._reader.read(name, bounds, known_at, tip.number, columns, schema)
             if part is None and missing == "raise":
-                raise NotFound(f"no symbol {name!r} in {self._store.name}", symbol=name)
+                raise NotFound(self._why_nothing(name, known_at), symbol=name)
             parts.append(part)
         if isinstance(symbol, str):
             (part,) = parts
             return codec.to_frame(self._reader.nothing(columns) if part is None else part, tz)
         return self._reader.stack(symbols, parts, columns, schema, tz)
+
+    def _why_nothing(self, symbol: str, known_at: datetime) -> str:
+        starts = [revision.start_time for revision in self._state.timeline(symbol).revisions()]
+        if not starts:
+            return f"no symbol {symbol!r} in {self._store.name}"
+        return f"nothing of {symbol!r} was known at {known_at}; it is known since {min(starts)}"
 
     def _known_at(self, as_of_time: AsOf, tip: Tip) -> datetime:
         known_at = times.as_of(as_of_time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import httpx
@@ -138,6 +139,26 @@ def test_a_partial_day_is_completed_by_the_next_run():
     assert (second.versions_written, third.requests) == (1, 0)
     assert np.array_equal(stored(store), truth(today, today))
     assert np.array_equal(stored(store, as_of_time=NOON), morning)
+
+
+def test_a_late_partial_answer_does_not_replace_a_complete_day():
+    """Two runs around midnight: what the other one completed meanwhile stays."""
+    store, today = MemoryTickstore(), NOON.date()
+    late = NOON + timedelta(days=1)
+
+    def complete_meanwhile(progress):
+        if progress.windows == 1 and not store.observations("BTC-USD"):
+            with Sandbox(now=late, port=0, **FAST) as other, fast(other) as client:
+                download(store, client, "BTC-USD", today, today)
+                seen = store.observations("BTC-USD")[-1]
+            store.observe([replace(seen, source=exchange.url)])
+
+    with Sandbox(now=NOON, clock=lambda: 0.0, **FAST) as exchange, fast(exchange) as client:
+        download(
+            store, client, "BTC-USD", today, today, partial=True, on_progress=complete_meanwhile
+        )
+    assert len(store.revisions("BTC-USD")) == 1
+    assert np.array_equal(stored(store), truth(today, today))
 
 
 def test_a_complete_day_without_a_trade_is_an_observation_and_no_revision():
