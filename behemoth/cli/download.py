@@ -14,7 +14,7 @@ import typer
 
 from behemoth import layout
 from behemoth.cli.progress import shown
-from behemoth.errors import BadRequest, FeedError
+from behemoth.errors import BadRequest, EnvironmentFailed, FeedUnavailable
 from behemoth.feeds import (
     PUBLIC_RATE,
     PUBLIC_URL,
@@ -119,7 +119,7 @@ def _run(work: Callable[[], Summary]) -> Summary:
             "there",
             err=True,
         )
-    except FeedError as error:
+    except (FeedUnavailable, EnvironmentFailed) as error:
         typer.echo(
             f"behemoth: {error}; every day that was stored stays, the same command goes on from "
             "there",
