@@ -196,7 +196,10 @@ class DeltaRs(Contender):
     packages = ("deltalake",)
     storage = "Parquet files and a log in a local folder"
     syncs = "none"
-    note = "appends of many writers are supported: a lost race is tried again by itself"
+    note = (
+        "appends of many writers are supported: a lost race is tried again, 15 times by default "
+        "(`max_commit_retries`), and then refused with an error"
+    )
 
     def make(self) -> None:
         from arro3.core import DataType, Field, Schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -103,14 +104,18 @@ def page(setting: Setting, races: Iterable[Race], kills: Iterable[Kill]) -> str:
             ),
             f"**`kill -9` of the writing process at a random moment, {setting.kills} times** on "
             "one store. After each kill a fresh process opens it without any manual step, and must "
-            "read everything that was acknowledged so far. The operating system goes on, so this "
-            "says nothing about a power cut; what a commit asks of the disk stands below.",
+            "read everything that was acknowledged so far; the seconds include the start of every "
+            "process. The operating system goes on, so this says nothing about a power cut; what a "
+            "commit asks of the disk stands below.",
             _table(
                 "store|commits go to|kills|acknowledged|lost|doubled|torn|could not be opened|"
                 "unreadable files|errors|seconds",
                 [_kill(kill) for kill in kills],
             ),
-            _bullets("How each was used", _uses([*races, *kills])),
+            _bullets(
+                "How each was used; its syncs as strace showed them, outside this run",
+                _uses([*races, *kills]),
+            ),
             _bullets("Errors, as they were raised", _kinds([*races, *kills])),
         ]
     ).rstrip()
@@ -136,7 +141,8 @@ def _measured(setting: Setting) -> str:
     return (
         f"Measured on {setting.date} with `scripts/peers --size {setting.size}`: Python "
         f"{setting.python}, {setting.system}, {setting.processors} processors, local disk "
-        f"({setting.file_system}); {versions}. Every store with its default settings."
+        f"({setting.file_system}); {versions}. Every store with its default settings. The seconds "
+        "tell how long it took; they are no comparison of speed."
     )
 
 
@@ -172,7 +178,7 @@ def _names(line: Race | Kill) -> list[str]:
 def _uses(lines: Sequence[Race | Kill]) -> list[str]:
     used = {CONTENDERS[line.contender].store: CONTENDERS[line.contender] for line in lines}
     return [
-        f"{store}: {use.storage}; syncs in one commit, seen with strace: {use.syncs}; {use.note}."
+        f"{store}: {use.storage}; one more commit syncs: {use.syncs}; {use.note}."
         for store, use in used.items()
     ]
 
@@ -180,13 +186,14 @@ def _uses(lines: Sequence[Race | Kill]) -> list[str]:
 def _kinds(lines: Sequence[Race | Kill]) -> list[str]:
     shown = []
     for line in lines:
-        kinds = sorted(line.kinds.items(), key=lambda kind: -kind[1])
+        kinds: Counter[str] = Counter()
+        for text, count in line.kinds.items():
+            kinds[text[:LONGEST_KIND].replace("`", "'")] += count
         what = "writers at the same time" if isinstance(line, Race) else "`kill -9`"
-        for kind, count in kinds[:MOST_KINDS]:
-            text = kind[:LONGEST_KIND].replace("`", "'")
-            shown.append(f"{line.contender}, {what}: {count} × `{text}`")
-        if len(kinds) > MOST_KINDS:
-            shown.append(f"{line.contender}, {what}: {len(kinds) - MOST_KINDS} more kinds")
+        most = kinds.most_common(MOST_KINDS)
+        shown += [f"{line.contender}, {what}: {count} × `{text}`" for text, count in most]
+        if len(kinds) > len(most):
+            shown.append(f"{line.contender}, {what}: {len(kinds) - len(most)} more kinds")
     return shown
 
 

@@ -108,6 +108,12 @@ def test_a_page_says_when_on_what_and_how():
     assert "2 × `OSError: a | b 'c'`" in page
 
 
+def test_errors_that_differ_only_at_their_end_are_one_line():
+    kinds = {f"OSError: {'long ' * 40}{number}": 2 for number in range(20)}
+    page = ledger.page(SETTING, [a_race(kinds=kinds)], [])
+    assert page.count("OSError") == page.count("40 × `OSError") == 1
+
+
 def test_a_store_that_cannot_be_read_is_not_shown_as_empty():
     page = ledger.page(SETTING, [a_race(present=None, lost=None, doubled=None, torn=None)], [])
     shown = rows(page)[0]
