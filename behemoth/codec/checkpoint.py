@@ -28,6 +28,9 @@ from behemoth.codec.ticks import PLAIN_DTYPES, Array, Column
 from behemoth.version import __version__
 
 LEVELS = ("symbol", "date", "version")
+NO_DIGEST = "00" * 32
+"""The root of a checkpoint holds the digest of its files."""
+
 TOOL = f"behemoth {__version__}"
 
 
@@ -59,18 +62,16 @@ def write_checkpoint(frame: pd.DataFrame) -> bytes:
     versions, version_codes = np.unique(
         index.get_level_values("version").to_numpy(dtype=np.int64), return_inverse=True
     )
-    facts = {
-        "tool": TOOL,
-        "symbol": symbols[0] if symbols else None,
-        "rows": len(frame),
-        "columns": [column.schema for column in columns],
-    }
+    schema = {"columns": [column.schema for column in columns]}
+    facts = {"symbol": symbols[0] if symbols else None, "tool": TOOL}
     symbol_level = names_array("/index/axis1_level0", symbols)
     day_meaning: dict[str, Attribute] = {"kind": "datetime64", "index_class": "datetime"}
     arrays, plain = lay_out("/index", columns)
     arrays = [
-        Stored("/index/axis1_level1", days, {**day_meaning, "name": "date"}),
-        Stored("/index/axis1_level2", versions, {"kind": "integer", "name": "version"}),
+        Stored("/index/axis1_level1", days, {**day_meaning, "name": "date"}, rows=False),
+        Stored(
+            "/index/axis1_level2", versions, {"kind": "integer", "name": "version"}, rows=False
+        ),
         Stored("/index/axis1_label0", np.zeros(len(frame), dtype=np.int8)),
         Stored("/index/axis1_label1", day_codes.astype(np.int32)),
         Stored("/index/axis1_label2", version_codes.astype(np.int32)),
@@ -79,7 +80,7 @@ def write_checkpoint(frame: pd.DataFrame) -> bytes:
     named = {**symbol_level.attributes, "name": "symbol"}
     plain.append(Stored(symbol_level.path, symbol_level.data, named))
     attributes = frame_attributes(len(blocks_of(columns)), "multi")
-    return pack(facts, arrays, {"/index": {**attributes, "axis1_nlevels": len(LEVELS)}}, plain)
+    return pack(schema, facts, len(frame), NO_DIGEST, arrays, {"/index": {**attributes, "axis1_nlevels": len(LEVELS)}}, plain)
 
 
 def _column(name: str, series: pd.Series[Any]) -> Column:
@@ -110,15 +111,19 @@ def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
     """
     container = Container(data, name)
     try:
-        symbol, rows = container.facts["symbol"], container.facts["rows"]
+        facts = container.facts
+        symbol, rows = facts["symbol"], container.rows
+        described = container.schema.more
+        if rows < 0:  # an older format keeps them in the text
+            rows, described = facts["rows"], facts
         schema = [
             Column(fact["name"], "plain", np.empty(0, dtype=fact["dtype"]))
-            for fact in container.facts["columns"]
+            for fact in described["columns"]
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise container.corrupt("its header has no schema that can be read") from error
     index = _index(container, symbol, rows)
-    values = read_values(container, "/index", schema, rows, frozenset(range(len(schema))))
+    values = read_values(container, "/index", blocks_of(schema), rows, range(len(schema)))
     frame = pd.DataFrame(
         {column.name: values[number] for number, column in enumerate(schema)},
         columns=pd.Index([column.name for column in schema], dtype=TEXT_DTYPE),

@@ -8,17 +8,23 @@ The user block, little-endian, padded with zeros to a power of two of at least 5
     offset  size  what
     0       8     magic ``BEHEMOTH``
     8       4     format version
-    12      4     J, length of the JSON text
+    12      4     S, length of the schema
     16      4     C, number of chunks
-    20      4     zero
-    24      16    xxh3-128 of the header: bytes 0 to 23, the JSON and the chunk table
-    40      J     JSON, UTF-8: ``facts`` of the writer, and ``arrays`` (path, dtype, shape, chunk)
-    40+J    24*C  chunk table: offset u64, stored size u32, filter mask u32, xxh3-64 u64
+    20      4     F, length of the facts
+    24      16    xxh3-128 of the header: bytes 0 to 23, and from 40 to the end of the chunk table
+    40      32    digest of the content
+    72      8     number of rows
+    80      S     schema, JSON: ``arrays`` (path, dtype, shape; null is the number of rows), and
+                  what the writer says of them; the same in every file of the same columns
+    80+S    F     facts, JSON: what this file is
+    80+S+F  24*C  chunk table: offset u64, stored size u32, filter mask u32, xxh3-64 u64
 
 Chunks stand in the order of the arrays and, within one, in row-major order. A chunk is a blosc
 frame, or the raw bytes where the filter mask is 1 because compressing would not have made it
-smaller. A chunk at the edge of its array decodes to the full chunk; the rest is padding.
-No chunk decodes to more than 1 MiB.
+smaller. A chunk at the edge of its array decodes to the full chunk; the rest is padding. Its shape
+follows from the array's (`chunk_shape`). No chunk decodes to more than 1 MiB.
+
+Formats 1 and 2 had one JSON text of ``facts`` and ``arrays`` at offset 40, then the chunk table.
 
 What does not live here: what the arrays mean.
 """
@@ -29,7 +35,9 @@ import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
 
 import blosc
 import numpy as np
@@ -55,12 +63,43 @@ Chunks = npt.NDArray[np.void]
 MAGIC = b"BEHEMOTH"
 PREFIX = struct.Struct("<8sIIII")
 DIGEST_SIZE = 16
+CONTENT = struct.Struct("<32sQ")
+ROW = struct.Struct("<QIIQ")
 BLOSC_HEADER = struct.Struct("<BBBBIII")
 blosc.set_nthreads(1)  # chunks are small: threads belong one level up, around whole files
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An array as the schema lists it; a length of ``None`` is the number of rows."""
+
+    path: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    chunk: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schema:
+    """What is the same in every file of the same columns.
+
+    Attributes
+    ----------
+    arrays
+        In the order of their chunks.
+    more
+        What the writer says of them.
+    """
+
+    arrays: tuple[Listed, ...]
+    more: Mapping[str, Any]
+
+
 def pack(
+    schema: Mapping[str, Any],
     facts: Mapping[str, Any],
+    rows: int,
+    digest: str,
     arrays: Sequence[Stored],
     groups: Mapping[str, Mapping[str, Attribute]],
     plain: Sequence[Stored] = (),
@@ -69,8 +108,14 @@ def pack(
 
     Parameters
     ----------
+    schema
+        What the header says of the columns beside the arrays; JSON-ready.
     facts
-        What the header says beside the arrays; JSON-ready.
+        What it says of this file; JSON-ready, in the order that is wanted.
+    rows
+        The length of the arrays that are as long as the frame.
+    digest
+        Of the content, 64 hex digits.
     arrays
         What we read back ourselves; chunked, compressed, listed in the header.
     groups
@@ -78,26 +123,32 @@ def pack(
     plain
         Small arrays that only other readers need: uncompressed and not listed.
     """
-    entries = [
-        Entry(a.path, a.data.dtype.name, a.data.shape, a.chunk if a.data.size else a.data.shape)
-        for a in arrays
-    ]
-    count = sum(math.prod(entry.grid) for entry in entries)
-    text = json.dumps(
-        {"facts": facts, "arrays": [_listed(entry) for entry in entries]},
-        separators=(",", ":"),
-        ensure_ascii=True,
-    ).encode()
-    used = PREFIX.size + DIGEST_SIZE + len(text) + count * CHUNK.itemsize
+    count = sum(math.prod(stored.entry.grid) for stored in arrays)
+    listed = [_listed(stored, rows) for stored in arrays]
+    texts = _json({"arrays": listed, **schema}), _json(facts)
+    used = PREFIX.size + DIGEST_SIZE + CONTENT.size + sum(map(len, texts)) + count * CHUNK.itemsize
     block = max(512, 1 << (used - 1).bit_length())
 
     image, chunks = hdf5_image(arrays, groups, plain, block)
     data = bytearray(block) + image
     chunks = _located(chunks, memoryview(data), block)
-    prefix = PREFIX.pack(MAGIC, FORMAT, len(text), len(chunks), 0)
-    digest = xxhash.xxh3_128_digest(prefix + text + chunks.tobytes())
-    data[:used] = prefix + digest + text + chunks.tobytes()
+    prefix = PREFIX.pack(MAGIC, FORMAT, len(texts[0]), len(chunks), len(texts[1]))
+    rest = CONTENT.pack(bytes.fromhex(digest), rows) + b"".join(texts) + chunks.tobytes()
+    data[:used] = prefix + xxhash.xxh3_128_digest(prefix + rest) + rest
     return bytes(data)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _listed(stored: Stored, rows: int) -> dict[str, Any]:
+    shape: list[int | None] = list(stored.data.shape)
+    if stored.as_long_as_the_frame:
+        if shape[-1] != rows:
+            raise ValueError(f"{stored.path} has {shape[-1]} rows, not {rows}")
+        shape[-1] = None
+    return {"path": stored.path, "dtype": stored.data.dtype.name, "shape": shape}
 
 
 def _located(chunks: Chunks, data: memoryview, block: int) -> Chunks:
@@ -119,18 +170,61 @@ def _located(chunks: Chunks, data: memoryview, block: int) -> Chunks:
     )
 
 
-def _listed(entry: Entry) -> dict[str, Any]:
-    return {
-        "path": entry.path,
-        "dtype": entry.dtype,
-        "shape": list(entry.shape),
-        "chunk": list(entry.chunk),
-    }
-
-
 def corrupt(name: str, what: str) -> Corrupt:
     """Make the error that names a file and says what is wrong with it."""
     return Corrupt(f"{name} is not what it promises: {what}")
+
+
+@lru_cache(maxsize=256)
+def _schema(text: bytes, version: int) -> Schema:
+    """Read a schema; raise what a malformed one makes Python raise."""
+    value = json.loads(text)
+    found = []
+    for fact in value.pop("arrays"):
+        shape, chunk = tuple(fact["shape"]), None
+        if version < 3:
+            chunk = tuple(fact["chunk"])
+        found.append(Listed(fact["path"], fact["dtype"], shape, chunk))
+    for listed in found:
+        numbers = (*listed.shape, *(listed.chunk or ()))
+        if (
+            not isinstance(listed.path, str)
+            or listed.dtype not in tuple(PLAIN_DTYPES)
+            or not 1 <= len(listed.shape) <= 2
+            or not all(n is None or (type(n) is int and n >= 0) for n in numbers)
+        ):
+            raise ValueError(f"{listed.path!r} is described in a way that cannot be")
+    return Schema(tuple(found), value)
+
+
+@lru_cache(maxsize=8192)
+def _layout(text: bytes, version: int, rows: int) -> Layout:
+    """Say where the chunks of each array stand in the chunk table."""
+    places, first = {}, 0
+    for listed in _schema(text, version).arrays:
+        shape = tuple(rows if n is None else n for n in listed.shape)
+        chunk = listed.chunk or chunk_shape(shape, np.dtype(listed.dtype).itemsize)
+        entry = Entry(listed.path, listed.dtype, shape, chunk)
+        if (
+            len(chunk) != len(shape)
+            or (0 not in shape and not all(map(_fits, chunk, shape)))
+            or math.prod(chunk) * np.dtype(entry.dtype).itemsize > MAX_CHUNK_BYTES
+        ):
+            raise ValueError(f"{listed.path!r} is cut in a way that cannot be")
+        places[listed.path] = entry, first
+        first += math.prod(entry.grid)
+    return places, first
+
+
+Layout = tuple[Mapping[str, tuple[Entry, int]], int]
+"""Each array with its first chunk, by path; and the number of all chunks."""
+
+
+class Sliced(Protocol):
+    """The bytes of a file, fetched when they are asked for."""
+
+    def __getitem__(self, part: slice) -> memoryview:
+        """Give a part of the bytes; shorter where they end."""
 
 
 class Container:
@@ -139,9 +233,18 @@ class Container:
     Parameters
     ----------
     data
-        All bytes of the file.
+        All bytes of the file, or something that gives a slice of them when it is asked.
     name
         What messages call it.
+
+    Attributes
+    ----------
+    schema
+        What is the same in every file of the same columns; the very same object.
+    rows
+        The number of rows, where the header says one.
+    content
+        The digest of the content, 32 bytes.
 
     Raises
     ------
@@ -149,37 +252,15 @@ class Container:
         When the header is not whole, or an array not what the header promises.
     """
 
-    def __init__(self, data: bytes, name: str) -> None:
-        self._data = memoryview(data)
+    __slots__ = ("_chunks", "_data", "_facts", "_name", "_places", "content", "rows", "schema")
+
+    def __init__(self, data: bytes | Sliced, name: str) -> None:
+        self._data = memoryview(data) if isinstance(data, (bytes, bytearray)) else data
         self._name = name
-        text, self._chunks = self._open_header()
-        try:
-            header = json.loads(bytes(text))
-            self.facts: dict[str, Any] = dict(header["facts"])
-            self._entries = [
-                Entry(e["path"], e["dtype"], tuple(e["shape"]), tuple(e["chunk"]))
-                for e in header["arrays"]
-            ]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise self.corrupt("its header is not readable") from error
-        self._first: dict[str, tuple[Entry, int]] = {}
-        first = 0
-        for entry in self._entries:
-            self._check_entry(entry)
-            self._first[entry.path] = entry, first
-            first += math.prod(entry.grid)
-        if first != len(self._chunks):
-            raise self.corrupt("its header lists another number of chunks than its arrays have")
-
-    def corrupt(self, what: str) -> Corrupt:
-        """Make the error that names this file."""
-        return corrupt(self._name, what)
-
-    def _open_header(self) -> tuple[memoryview, Chunks]:
-        start = PREFIX.size + DIGEST_SIZE
-        if len(self._data) < start:
+        head = self._data[: PREFIX.size + DIGEST_SIZE]
+        if len(head) < PREFIX.size + DIGEST_SIZE:
             raise self.corrupt("it is shorter than a header")
-        magic, version, length, count, _ = PREFIX.unpack_from(self._data)
+        magic, version, length, count, more = PREFIX.unpack_from(head)
         if magic != MAGIC:
             raise self.corrupt("it does not begin with a Behemoth header")
         if version > FORMAT:
@@ -187,61 +268,116 @@ class Container:
                 f"it has format {version} and this version of behemoth reads up to {FORMAT}; "
                 "upgrade behemoth"
             )
-        end = start + length + count * CHUNK.itemsize
-        if end > len(self._data):
+        start = PREFIX.size + DIGEST_SIZE
+        fixed = CONTENT.size if version > 2 else 0
+        end = start + fixed + length + more + count * CHUNK.itemsize
+        rest = self._data[start:end]
+        if len(rest) < end - start:
             raise self.corrupt("its header is cut off")
-        hashed = xxhash.xxh3_128(self._data[: PREFIX.size])
-        hashed.update(self._data[start:end])
-        if hashed.digest() != self._data[PREFIX.size : start]:
+        hashed = xxhash.xxh3_128(head[: PREFIX.size])
+        hashed.update(rest)
+        if hashed.digest() != head[PREFIX.size :]:
             raise self.corrupt("its header does not match its digest")
-        table = np.frombuffer(self._data[start + length : end], dtype=CHUNK)
-        return self._data[start : start + length], table
+        self.content, self.rows = CONTENT.unpack_from(rest) if fixed else (b"", -1)
+        text = bytes(rest[fixed : fixed + length])
+        self._facts = bytes(rest[fixed + length : fixed + length + more]) if fixed else text
+        self._chunks = rest[fixed + length + more :]
+        try:
+            self.schema = _schema(text, version)
+            self._places, chunks = _layout(text, version, self.rows)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise self.corrupt(f"its header is not readable: {error}") from error
+        if chunks != count:
+            raise self.corrupt("its header lists another number of chunks than its arrays have")
 
-    def _check_entry(self, entry: Entry) -> None:
-        numbers = (*entry.shape, *entry.chunk)
-        if (
-            not isinstance(entry.path, str)
-            or entry.dtype not in tuple(PLAIN_DTYPES)
-            or not 1 <= len(entry.shape) == len(entry.chunk) <= 2
-            or not all(type(n) is int and n >= 0 for n in numbers)
-            or (0 not in entry.shape and not all(map(_fits, entry.chunk, entry.shape)))
-            or math.prod(entry.chunk) * np.dtype(entry.dtype).itemsize > MAX_CHUNK_BYTES
-        ):
-            raise self.corrupt(f"its header describes {entry.path!r} in a way that cannot be")
+    def corrupt(self, what: str) -> Corrupt:
+        """Make the error that names this file."""
+        return corrupt(self._name, what)
 
-    def entry(self, path: str, dtype: str, shape: tuple[int, ...]) -> Entry:
-        """Find an array, and insist on its type and shape."""
-        entry, _ = self._first.get(path, (None, 0))
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the file says it is."""
+        try:
+            value = json.loads(self._facts)
+            return dict(value["facts"] if self.rows < 0 else value)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise self.corrupt("its facts are not readable") from error
+
+    def says(self, beginning: bytes) -> bool:
+        """Whether the text of its facts begins so; far cheaper than reading them."""
+        return self._facts.startswith(beginning)
+
+    def entry(self, path: str, dtype: str, shape: tuple[int, ...]) -> tuple[Entry, int]:
+        """Find an array and its first chunk, and insist on its type and shape."""
+        entry, first = self._places.get(path, (None, 0))
         if entry is None or (entry.dtype, entry.shape) != (dtype, shape):
             raise self.corrupt(f"it has no {path!r} of {dtype} {shape}")
-        return entry
+        return entry, first
 
     def length(self, path: str) -> int:
         """Give the length of a 1-D array."""
-        entry, _ = self._first.get(path, (None, 0))
+        entry, _ = self._places.get(path, (None, 0))
         if entry is None or len(entry.shape) != 1:
             raise self.corrupt(f"it has no {path!r}")
         return entry.shape[0]
 
     def read(self, path: str, dtype: str, shape: tuple[int, ...]) -> Array:
-        """Decode one array, checking every chunk before it is decompressed."""
-        entry = self.entry(path, dtype, shape)
-        first = self._first[path][1]
+        """Decode one array."""
         result = np.empty(shape, dtype=dtype)
-        scratch: Array | None = None
-        for number, window in enumerate(entry.windows(), start=first):
-            part = result[window]
-            if part.shape == entry.chunk and part.flags.c_contiguous:
-                self._decode(number, part)
-                continue
-            scratch = np.empty(entry.chunk, dtype=dtype) if scratch is None else scratch
-            self._decode(number, scratch)
-            result[window] = scratch[tuple(slice(n) for n in part.shape)]
+        self.read_into(path, result)
         return result
+
+    def read_into(self, path: str, result: Array, rows: Sequence[int] | None = None) -> None:
+        """Decode one array, checking every chunk before it is decompressed.
+
+        Parameters
+        ----------
+        path
+            Which array.
+        result
+            Where it goes; of its type and shape, each row of it contiguous.
+        rows
+            Of a 2-D array only these rows, in this order; `result` is as high as they are many.
+        """
+        whole = result.shape if rows is None else None
+        entry, first = self._places.get(path, (None, 0))
+        if (
+            entry is None
+            or entry.dtype != result.dtype.name
+            or entry.shape[-1] != result.shape[-1]
+            or (whole is not None and entry.shape != whole)
+        ):
+            raise self.corrupt(f"it has no {path!r} of {result.dtype} {result.shape}")
+        if entry.chunk == entry.shape:
+            if rows is None and result.flags.c_contiguous:
+                self._decode(first, result)
+            elif 0 not in entry.shape:
+                scratch = np.empty(entry.chunk, dtype=entry.dtype)
+                self._decode(first, scratch)
+                result[...] = scratch if rows is None else scratch[list(rows)]
+            return
+        if len(entry.shape) == 1:
+            self._read_row(entry, first, result)
+            return
+        each = entry.grid[1]
+        for place, row in enumerate(range(entry.shape[0]) if rows is None else rows):
+            self._read_row(entry, first + row * each, result[place])
+
+    def _read_row(self, entry: Entry, first: int, result: Array) -> None:
+        """Decode a row of chunks, each 1-D or one row high."""
+        step = entry.chunk[-1]
+        for number, start in enumerate(range(0, len(result), step), start=first):
+            part = result[start : start + step]
+            if len(part) == step:
+                self._decode(number, part)
+            else:
+                scratch = np.empty(step, dtype=entry.dtype)
+                self._decode(number, scratch)
+                part[:] = scratch[: len(part)]
 
     def _decode(self, number: int, target: Array) -> None:
         """Decode a chunk into a contiguous array; blosc writes past its end unless checked."""
-        offset, size, mask, digest = self._chunks[number].item()
+        offset, size, mask, digest = ROW.unpack_from(self._chunks, number * ROW.size)
         stored = self._data[offset : offset + size]
         if len(stored) != size or xxhash.xxh3_64_intdigest(stored) != digest:
             raise self.corrupt(f"the {size} bytes at offset {offset} do not match their digest")

@@ -9,7 +9,7 @@ Knows no facts of the header and not what the index means.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,14 +98,16 @@ def lay_out(group: str, columns: Sequence[Column]) -> tuple[list[Stored], list[S
 
 
 def read_values(
-    container: Container, group: str, schema: Sequence[Column], rows: int, wanted: frozenset[int]
+    container: Container, group: str, blocks: Sequence[Block], rows: int, wanted: Collection[int]
 ) -> dict[int, Array]:
-    """Decode the datasets that hold the wanted columns; each row of one is a column."""
+    """Decode the wanted columns; give each by its number."""
     values: dict[int, Array] = {}
-    for number, block in enumerate(blocks_of(schema)):
-        if wanted.isdisjoint(block.columns):
+    for number, block in enumerate(blocks):
+        own = [place for place, column in enumerate(block.columns) if column in wanted]
+        if not own:
             continue
-        shape = (len(block.columns), rows)
-        array = container.read(f"{group}/block{number}_values", block.dtype, shape)
-        values.update(zip(block.columns, array, strict=True))
+        array = np.empty((len(own), rows), dtype=block.dtype)
+        path = f"{group}/block{number}_values"
+        container.read_into(path, array, own if len(own) < len(block.columns) else None)
+        values.update(zip((block.columns[place] for place in own), array, strict=True))
     return values

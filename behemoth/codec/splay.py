@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from behemoth.codec.container import Container, corrupt, pack
-from behemoth.codec.fixed import blocks_of, frame_attributes, lay_out, read_values
+from behemoth.codec.container import Container, Schema, Sliced, corrupt, pack
+from behemoth.codec.fixed import Block, blocks_of, frame_attributes, lay_out, read_values
 from behemoth.codec.hdf5 import Attribute, Stored
 from behemoth.codec.ticks import UNITS, Array, Column, Kind, Ticks
 from behemoth.version import __version__
@@ -80,17 +82,17 @@ def write_splay(ticks: Ticks, symbol: str, date: dt.date, written_at: dt.datetim
         Aware UTC; for the curious, nothing depends on it.
     """
     digest = ticks.digest()
-    facts = {
-        "tool": TOOL,
-        "written_at": written_at.isoformat(),
-        "symbol": symbol,
-        "date": date.isoformat(),
-        "rows": len(ticks),
-        "first": ticks.first,
-        "last": ticks.last,
-        "digest": digest,
+    schema = {
         "time": {"name": ticks.time_name, "aware": ticks.aware},
         "columns": [column.schema for column in ticks.columns],
+    }
+    facts = {
+        "symbol": symbol,
+        "date": date.isoformat(),
+        "first": ticks.first,
+        "last": ticks.last,
+        "written_at": written_at.isoformat(),
+        "tool": TOOL,
     }
     time_attributes: dict[str, Attribute] = {
         "kind": "datetime64",
@@ -104,10 +106,10 @@ def write_splay(ticks: Ticks, symbol: str, date: dt.date, written_at: dt.datetim
     for number, column in enumerate(ticks.columns):
         if column.categories is not None:
             text, ends = join_texts(column.categories)
-            arrays.append(Stored(f"/categories/c{number}/text", text))
-            arrays.append(Stored(f"/categories/c{number}/ends", ends))
+            arrays.append(Stored(f"/categories/c{number}/text", text, rows=False))
+            arrays.append(Stored(f"/categories/c{number}/ends", ends, rows=False))
     groups = {"/ticks": frame_attributes(len(blocks_of(ticks.columns)), "regular")}
-    data = pack(facts, arrays, groups, plain)
+    data = pack(schema, facts, len(ticks), digest, arrays, groups, plain)
     return Splay(data, len(ticks), ticks.first, ticks.last, digest, ticks.aware)
 
 
@@ -130,15 +132,78 @@ def split_texts(text: npt.NDArray[np.uint8], ends: npt.NDArray[np.int64]) -> tup
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What the splays of one schema have in common: columns, and where their values lie."""
+
+    columns: tuple[Column, ...]
+    blocks: tuple[Block, ...]
+    time_name: str
+    aware: bool
+
+
+@lru_cache(maxsize=256)
+def _shape(schema: Schema) -> Shape:
+    """Read the columns off a schema; raise what a malformed one makes Python raise."""
+    facts = schema.more.get("facts", schema.more)
+    columns = tuple(_column_of(fact) for fact in facts["columns"])
+    time = facts["time"]
+    return Shape(columns, tuple(blocks_of(columns)), time["name"], time["aware"])
+
+
+def open_splay(data: bytes | Sliced, promise: Promise, name: str) -> tuple[Container, Shape]:
+    """Check a splay's header against what the index says of it, and read its columns.
+
+    Raises
+    ------
+    Corrupt
+        When they do not agree.
+    """
+    if len(data) != promise.size:
+        raise corrupt(name, f"it has {len(data)} bytes, not {promise.size}")
+    container = Container(data, name)
+    if not (
+        container.rows == promise.rows
+        and container.content == bytes.fromhex(promise.digest)
+        and container.says(_beginning(promise.symbol, promise.date))
+    ):
+        _check_facts(container, promise)
+    try:
+        return container, _shape(container.schema)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise container.corrupt("its header has no schema that can be read") from error
+
+
+@lru_cache(maxsize=4096)
+def _symbol_text(symbol: str) -> str:
+    return json.dumps(symbol, ensure_ascii=True)
+
+
+def _beginning(symbol: str, date: dt.date) -> bytes:
+    """Say how the text of a splay's facts begins."""
+    return f'{{"symbol":{_symbol_text(symbol)},"date":"{date.isoformat()}",'.encode()
+
+
+def _check_facts(container: Container, promise: Promise) -> None:
+    """Name the first fact that differs; older formats keep them all in the text."""
+    facts = dict(container.facts)
+    if container.rows >= 0:
+        facts |= {"rows": container.rows, "digest": container.content.hex()}
+    promised = asdict(promise) | {"date": promise.date.isoformat()}
+    for key in ("symbol", "date", "rows", "digest"):
+        if facts.get(key) != promised[key]:
+            raise container.corrupt(f"its {key} is {facts.get(key)!r}, not {promised[key]!r}")
+
+
 def read_splay(
-    data: bytes, promise: Promise, name: str, columns: Sequence[str] | None = None
+    data: bytes | Sliced, promise: Promise, name: str, columns: Sequence[str] | None = None
 ) -> Ticks:
-    """Read ticks from the bytes of a splay file, through its header only.
+    """Read ticks from a splay file, through its header only.
 
     Parameters
     ----------
     data
-        All bytes of the file.
+        All bytes of the file, or something that gives a slice of them when it is asked.
     promise
         What the index says of it.
     name
@@ -151,27 +216,16 @@ def read_splay(
     Corrupt
         When header, digests and promise do not all agree.
     """
-    if len(data) != promise.size:
-        raise corrupt(name, f"it has {len(data)} bytes, not {promise.size}")
-    container = Container(data, name)
-    facts = container.facts
-    promised = asdict(promise) | {"date": promise.date.isoformat()}
-    for key in ("symbol", "date", "rows", "digest"):
-        if facts.get(key) != promised[key]:
-            raise container.corrupt(f"its {key} is {facts.get(key)!r}, not {promised[key]!r}")
-    try:
-        schema = [_column_of(fact) for fact in facts["columns"]]
-        time_name, aware = facts["time"]["name"], facts["time"]["aware"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise container.corrupt("its header has no schema that can be read") from error
+    container, shape = open_splay(data, promise, name)
     times = container.read("/ticks/axis1", "int64", (promise.rows,))
-    wanted = range(len(schema)) if columns is None else _positions(schema, columns)
-    values = read_values(container, "/ticks", schema, promise.rows, frozenset(wanted))
+    count = len(shape.columns)
+    wanted = range(count) if columns is None else _positions(shape.columns, columns)
+    values = read_values(container, "/ticks", shape.blocks, promise.rows, wanted)
     return Ticks(
         times=times,
-        columns=tuple(_filled(container, n, schema[n], values[n]) for n in wanted),
-        time_name=time_name,
-        aware=aware,
+        columns=tuple(_filled(container, n, shape.columns[n], values[n]) for n in wanted),
+        time_name=shape.time_name,
+        aware=shape.aware,
     )
 
 
@@ -181,11 +235,14 @@ def read_facts(data: bytes, name: str) -> Facts:
     facts = container.facts
     try:
         date = dt.date.fromisoformat(facts["date"])
-        promise = Promise(facts["symbol"], date, facts["rows"], len(data), facts["digest"])
+        rows, digest = container.rows, container.content.hex()
+        if rows < 0:  # an older format keeps them in the text
+            rows, digest = facts["rows"], facts["digest"]
+        promise = Promise(facts["symbol"], date, rows, len(data), digest)
         written_at = dt.datetime.fromisoformat(facts["written_at"])
-        aware = facts["time"]["aware"]
+        aware = _shape(container.schema).aware
         return Facts(promise, facts["first"], facts["last"], aware, written_at)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise container.corrupt("its header does not say what it is") from error
 
 
