@@ -95,6 +95,7 @@ class Timeline:
 
     symbol: str
     rows: Rows = field(default_factory=lambda: np.empty(0, dtype=ROW))
+    _columns: dict[str, Array] = field(default_factory=dict, repr=False)
 
     @property
     def aware(self) -> bool | None:
@@ -126,13 +127,13 @@ class Timeline:
         days = self.rows["date"][self.rows["commit"] > commit]
         return {EPOCH_DATE + timedelta(days=day) for day in days.tolist()}
 
-    def visible(
+    def shown(
         self,
         as_of_time: datetime = LATEST_AS_OF,
         commit: int | None = None,
         ticks: tuple[int, int] | None = None,
-    ) -> list[Revision]:
-        """Find what was known at a time: at most one revision for each date, by date.
+    ) -> Rows:
+        """Find what was known at a time: at most one row for each date, by date.
 
         Parameters
         ----------
@@ -143,16 +144,46 @@ class Timeline:
         ticks
             Only revisions with ticks in ``[start, end]``, UTC nanoseconds.
         """
+        return self.rows[self._shown(as_of_time, commit, ticks)]
+
+    def visible(
+        self,
+        as_of_time: datetime = LATEST_AS_OF,
+        commit: int | None = None,
+        ticks: tuple[int, int] | None = None,
+    ) -> list[Revision]:
+        """Find what was known at a time, as `shown` does, as revisions."""
         rows = self._until(commit)
-        known = np.flatnonzero(rows["start_time"] <= microseconds(as_of_time))
-        dates = rows["date"][known]
-        newest = known[np.append(dates[1:] != dates[:-1], [True])[: len(known)]]
-        shown = newest[rows["kind"][newest] != KINDS.index("delete")]
+        places = Timeline(self.symbol, rows)._shown(as_of_time, None, ticks)
+        return self._revisions(rows[places], _end_times(rows)[places])
+
+    def _shown(
+        self, as_of_time: datetime, commit: int | None, ticks: tuple[int, int] | None
+    ) -> npt.NDArray[np.intp]:
+        known = self._column("start_time") <= microseconds(as_of_time)
+        if commit is not None and commit < self.last_commit:
+            known &= self._column("commit") <= commit
+        places = np.flatnonzero(known)
+        dates = self._column("date")[places]
+        newest = places[np.append(dates[1:] != dates[:-1], [True])[: len(places)]]
+        keep = self._column("kind")[newest] != KINDS.index("delete")
         if ticks is not None:
             start, end = ticks
-            at = rows[shown]
-            shown = shown[(at["rows"] > 0) & (at["last"] >= start) & (at["first"] <= end)]
-        return self._revisions(rows[shown], _end_times(rows)[shown])
+            keep &= self._column("rows")[newest] > 0
+            keep &= self._column("last")[newest] >= start
+            keep &= self._column("first")[newest] <= end
+        return newest[keep]
+
+    def _column(self, name: str) -> Array:
+        """Give a field of all rows as an array of its own, made once."""
+        if name not in self._columns:
+            self._columns[name] = np.ascontiguousarray(self.rows[name])
+        return self._columns[name]
+
+    @property
+    def last_commit(self) -> int:
+        """The newest commit that touched the symbol; 0 for none."""
+        return int(self._column("commit").max()) if len(self.rows) else 0
 
     def revisions(self, commit: int | None = None) -> list[Revision]:
         """Give every revision with its knowledge interval, by date and version."""
@@ -160,7 +191,9 @@ class Timeline:
         return self._revisions(rows, _end_times(rows))
 
     def _until(self, commit: int | None) -> Rows:
-        return self.rows if commit is None else self.rows[self.rows["commit"] <= commit]
+        if commit is None or commit >= self.last_commit:
+            return self.rows
+        return self.rows[self._column("commit") <= commit]
 
     def _revisions(self, rows: Rows, end_times: npt.NDArray[np.int64]) -> list[Revision]:
         digests = np.stack([rows[f"digest_{part}"] for part in range(4)], axis=-1)

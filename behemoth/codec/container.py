@@ -339,13 +339,12 @@ class Container:
         rows
             Of a 2-D array only these rows, in this order; `result` is as high as they are many.
         """
-        whole = result.shape if rows is None else None
         entry, first = self._places.get(path, (None, 0))
         if (
             entry is None
             or entry.dtype != result.dtype.name
             or entry.shape[-1] != result.shape[-1]
-            or (whole is not None and entry.shape != whole)
+            or (entry.shape != result.shape if rows is None else entry.shape[0] <= max(rows))
         ):
             raise self.corrupt(f"it has no {path!r} of {result.dtype} {result.shape}")
         if entry.chunk == entry.shape:

@@ -50,8 +50,13 @@ class Reader:
     ) -> Ticks | None:
         """Read one symbol's ticks in ``[start, end]``; ``None`` where nothing of it was known."""
         timeline = self._state.timeline(symbol)
-        shown = timeline.visible(as_of_time, commit, bounds)
-        parts = [self._splay(revision, columns).between(*bounds) for revision in shown]
+        shown = timeline.shown(as_of_time, commit, bounds)
+        if len(shown) and schema == "union":
+            together = self._together(symbol, shown, bounds, columns)
+            if together is not None:
+                return together
+        visible = timeline.visible(as_of_time, commit, bounds)
+        parts = [self._splay(revision, columns).between(*bounds) for revision in visible]
         known = [
             revision
             for revision in timeline.revisions(commit)
@@ -65,6 +70,32 @@ class Reader:
             return codec.concatenate(parts, schema)
         parts += self._missing(columns, parts, known)
         return codec.concatenate(parts, schema).only(columns)
+
+    def _together(
+        self,
+        symbol: str,
+        shown: Rows,
+        bounds: tuple[int, int],
+        columns: Sequence[str] | None,
+    ) -> Ticks | None:
+        """Read splays of one schema that follow each other in time; ``None`` if they do not."""
+        first, last = shown["first"], shown["last"]
+        if np.any(last[:-1] > first[1:]):
+            return None
+        sources = self._sources(symbol, shown)
+
+        def open_at(number: int) -> tuple[codec.Container, codec.Shape]:
+            source = sources[number]
+            return codec.open_splay(self._bytes(source, columns), source.promise, source.where)
+
+        cut = np.flatnonzero((first < bounds[0]) | (last > bounds[1])).tolist()
+        ready = {
+            number: self._read(sources[number], columns).between(*bounds) for number in cut
+        }
+        rows = shown["rows"].tolist()
+        for number, ticks in ready.items():
+            rows[number] = len(ticks)
+        return codec.gather(open_at, rows, columns, ready, self._threads(shown))
 
     def _missing(
         self, columns: Sequence[str], parts: Sequence[Ticks], known: Sequence[Revision]
