@@ -46,7 +46,7 @@ from behemoth.codec.hdf5 import (
     hdf5_image,
 )
 from behemoth.codec.ticks import PLAIN_DTYPES, Array
-from behemoth.errors import Corrupt, EnvironmentFailed
+from behemoth.errors import Corrupt
 from behemoth.version import FORMAT
 
 Chunks = npt.NDArray[np.void]
@@ -92,31 +92,10 @@ def pack(
     block = max(512, 1 << (used - 1).bit_length())
 
     image, chunks = hdf5_image(arrays, groups, plain, block)
-    data = bytearray(block) + image
-    chunks = _located(chunks, memoryview(data), block)
     prefix = PREFIX.pack(MAGIC, FORMAT, len(text), len(chunks), 0)
     digest = xxhash.xxh3_128_digest(prefix + text + chunks.tobytes())
-    data[:used] = prefix + digest + text + chunks.tobytes()
-    return bytes(data)
-
-
-def _located(chunks: Chunks, data: memoryview, block: int) -> Chunks:
-    """Give the chunks' offsets from the start of the file, each proven by reading it back.
-
-    Some releases of HDF5 count the user block in the offsets that they tell, others do not.
-    """
-    for shift in (0, block):
-        moved = chunks.copy()
-        moved["offset"] += shift
-        if all(
-            xxhash.xxh3_64_intdigest(data[offset : offset + size]) == digest
-            for offset, size, _, digest in moved.tolist()
-        ):
-            return moved
-    raise EnvironmentFailed(
-        "the HDF5 library put a chunk elsewhere than it said, so nothing was written; install "
-        "another release of tables"
-    )
+    header = prefix + digest + text + chunks.tobytes()
+    return header.ljust(block, b"\0") + image
 
 
 def _listed(entry: Entry) -> dict[str, Any]:

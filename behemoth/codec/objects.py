@@ -81,14 +81,16 @@ def _padded(data: bytes) -> bytes:
 def object_header(messages: Sequence[bytes]) -> bytes:
     """Make an object header of version 1, section IV.A.1.a."""
     if len(messages) > MAX_MESSAGES:
-        raise ValueError(f"{len(messages)} messages do not fit into one object header")
+        raise ValueError(
+            f"an HDF5 group has at most {MAX_MESSAGES} members and attributes, not {len(messages)}"
+        )
     data = b"".join(messages)
     return struct.pack("<BxHII4x", 1, len(messages), 1, len(data)) + data
 
 
 def _message(kind: int, data: bytes, *, constant: bool = False) -> bytes:
     if len(data) > MAX_MESSAGE_SIZE:
-        raise ValueError(f"{len(data)} bytes do not fit into one object header message")
+        raise ValueError(f"an HDF5 attribute has at most {MAX_MESSAGE_SIZE} bytes, not {len(data)}")
     padded = _padded(data)
     return struct.pack("<HHB3x", kind, len(padded), constant) + padded
 
