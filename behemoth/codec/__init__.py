@@ -1,9 +1,10 @@
 """Frames to bytes and back: what a splay file and an index checkpoint look like inside.
 
 Left to right: a ``DataFrame`` is taken apart into `Ticks` (`frame`), laid out as named arrays
-(`splay`, `checkpoint`), and packed into one HDF5 file (`hdf5`) whose user block holds our header
-(`container`). Reading goes back the same way and trusts only the header: no HDF5 library call,
-nothing unpickled. `union` joins ticks of several files. Nothing here knows where bytes are kept.
+(`splay`, `checkpoint`), and packed into one HDF5 file (`hdf5`, `objects`) whose user block holds
+our header (`container`). Reading goes back the same way and trusts only the header: no HDF5
+library call, nothing unpickled. `union` joins ticks of several files. Nothing here knows where
+bytes are kept.
 """
 
 from behemoth.codec.checkpoint import read_checkpoint, write_checkpoint

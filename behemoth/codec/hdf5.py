@@ -153,19 +153,24 @@ def _put_groups(
     image: Image, nodes: Mapping[str, int], groups: Mapping[str, Mapping[str, Attribute]]
 ) -> int:
     """Append the groups that hold these nodes, the lowest first, and give the root's address."""
-    members: dict[str, list[tuple[bytes, int]]] = {path: [] for path in ("", *groups)}
-    for path in [*groups, *nodes]:
+    members: dict[str, dict[bytes, int]] = {path: {} for path in ("", *groups)}
+    for path in (*groups, *nodes):
         while path := path.rpartition("/")[0]:
-            members.setdefault(path, [])
-    for path, address in nodes.items():
+            members.setdefault(path, {})
+
+    def link(path: str, address: int) -> None:
         parent, _, name = path.rpartition("/")
-        members[parent].append((name.encode(), address))
-    for path in sorted(members, key=lambda path: path.count("/"), reverse=True):
+        members[parent][name.encode()] = address
+
+    def put(path: str) -> int:
         messages = objects.group(members[path]) + _attributes(groups.get(path, {}))
-        address = image.put(objects.object_header(messages))
-        parent, _, name = path.rpartition("/")
-        members[parent].append((name.encode(), address))
-    return address
+        return image.put(objects.object_header(messages))
+
+    for path, address in nodes.items():
+        link(path, address)
+    for path in sorted(filter(None, members), key=lambda path: path.count("/"), reverse=True):
+        link(path, put(path))
+    return put("")
 
 
 def _attributes(attributes: Mapping[str, Attribute]) -> list[bytes]:

@@ -11,7 +11,7 @@ What does not live here: numpy, compression, and what the objects are for.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 UNDEFINED = (1 << 64) - 1
@@ -53,9 +53,9 @@ class Image:
     def put(self, data: bytes) -> int:
         """Append bytes, padded to eight; give their address."""
         address = self.size
-        padded = _padded(data)
-        self._parts.append(padded)
-        self.size += len(padded)
+        gap = -len(data) % 8
+        self._parts += [data, bytes(gap)]
+        self.size += len(data) + gap
         return address
 
     def finish(self, base: int, root: int) -> bytes:
@@ -202,7 +202,7 @@ def attribute(name: bytes, kind: bytes, space: bytes, value: bytes) -> bytes:
     return _message(0x000C, head + name + kind + space + value)
 
 
-def group(links: Sequence[tuple[bytes, int]]) -> list[bytes]:
+def group(links: Mapping[bytes, int]) -> list[bytes]:
     """Make the messages of a group that links, by UTF-8 names, to objects at these addresses.
 
     Link info without a heap, group info, and a link message for each: sections IV.A.2.c, k and g.
@@ -210,7 +210,7 @@ def group(links: Sequence[tuple[bytes, int]]) -> list[bytes]:
     return [
         _message(0x0002, struct.pack("<BBQQ", 0, 0, UNDEFINED, UNDEFINED)),
         _message(0x000A, struct.pack("<BB", 0, 0), constant=True),
-        *(_message(0x0006, _link(name, address)) for name, address in links),
+        *(_message(0x0006, _link(name, address)) for name, address in links.items()),
     ]
 
 
