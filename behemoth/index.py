@@ -172,7 +172,8 @@ class Timeline:
             keep &= self._column("rows")[newest] > 0
             keep &= self._column("last")[newest] >= start
             keep &= self._column("first")[newest] <= end
-        return newest[keep]
+        found: npt.NDArray[np.intp] = newest[keep]
+        return found
 
     def _column(self, name: str) -> Array:
         """Give a field of all rows as an array of its own, made once."""
@@ -246,6 +247,12 @@ class Timeline:
             if name not in ("date", "version"):
                 rows[name] = frame[name]
         return cls(symbol, rows)
+
+
+def digests(rows: Rows) -> list[str]:
+    """Give the digests of rows, in hex."""
+    data = np.stack([rows[f"digest_{part}"] for part in range(4)], axis=-1).tobytes()
+    return [data[start : start + 32].hex() for start in range(0, len(data), 32)]
 
 
 def _end_times(rows: Rows) -> npt.NDArray[np.int64]:

@@ -29,6 +29,7 @@ ADRS = [
     "0003-knowledge-starts-when-it-is-committed.md",
     "0004-two-packages-are-replaced.md",
     "0005-repair-fences-before-it-moves.md",
+    "0006-we-write-hdf5-ourselves.md",
 ]
 FORBIDDEN = [
     "/wo" + "rk/",

@@ -1,27 +1,44 @@
 """Frames to bytes and back: what a splay file and an index checkpoint look like inside.
 
 Left to right: a ``DataFrame`` is taken apart into `Ticks` (`frame`), laid out as named arrays
-(`splay`, `checkpoint`), and packed into one HDF5 file (`hdf5`) whose user block holds our header
-(`container`). Reading goes back the same way and trusts only the header: no HDF5 library call,
-nothing unpickled. `union` joins ticks of several files. Nothing here knows where bytes are kept.
+(`splay`, `checkpoint`), and packed into one HDF5 file (`hdf5`, `objects`) whose user block holds
+our header (`container`). Reading goes back the same way and trusts only the header: no HDF5
+library call, nothing unpickled. `union` joins ticks of several files. Nothing here knows where
+bytes are kept.
 """
 
 from behemoth.codec.checkpoint import read_checkpoint, write_checkpoint
+from behemoth.codec.container import Container, Sliced
+from behemoth.codec.direct import gather
 from behemoth.codec.frame import TEXT_DTYPE, dismantle, time_index, to_frame, to_stacked_frame
-from behemoth.codec.splay import Facts, Promise, Splay, read_facts, read_splay, write_splay
+from behemoth.codec.splay import (
+    Facts,
+    Promise,
+    Shape,
+    Splay,
+    open_splay,
+    read_facts,
+    read_splay,
+    write_splay,
+)
 from behemoth.codec.ticks import Column, Ticks
 from behemoth.codec.union import Schema, concatenate
 
 __all__ = [
     "TEXT_DTYPE",
     "Column",
+    "Container",
     "Facts",
     "Promise",
     "Schema",
+    "Shape",
+    "Sliced",
     "Splay",
     "Ticks",
     "concatenate",
     "dismantle",
+    "gather",
+    "open_splay",
     "read_checkpoint",
     "read_facts",
     "read_splay",

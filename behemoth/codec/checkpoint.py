@@ -69,9 +69,7 @@ def write_checkpoint(frame: pd.DataFrame) -> bytes:
     arrays, plain = lay_out("/index", columns)
     arrays = [
         Stored("/index/axis1_level1", days, {**day_meaning, "name": "date"}, rows=False),
-        Stored(
-            "/index/axis1_level2", versions, {"kind": "integer", "name": "version"}, rows=False
-        ),
+        Stored("/index/axis1_level2", versions, {"kind": "integer", "name": "version"}, rows=False),
         Stored("/index/axis1_label0", np.zeros(len(frame), dtype=np.int8)),
         Stored("/index/axis1_label1", day_codes.astype(np.int32)),
         Stored("/index/axis1_label2", version_codes.astype(np.int32)),
@@ -80,7 +78,15 @@ def write_checkpoint(frame: pd.DataFrame) -> bytes:
     named = {**symbol_level.attributes, "name": "symbol"}
     plain.append(Stored(symbol_level.path, symbol_level.data, named))
     attributes = frame_attributes(len(blocks_of(columns)), "multi")
-    return pack(schema, facts, len(frame), NO_DIGEST, arrays, {"/index": {**attributes, "axis1_nlevels": len(LEVELS)}}, plain)
+    return pack(
+        schema,
+        facts,
+        len(frame),
+        NO_DIGEST,
+        arrays,
+        {"/index": {**attributes, "axis1_nlevels": len(LEVELS)}},
+        plain,
+    )
 
 
 def _column(name: str, series: pd.Series[Any]) -> Column:

@@ -51,10 +51,11 @@ from behemoth.codec.hdf5 import (
     Attribute,
     Entry,
     Stored,
+    chunk_shape,
     hdf5_image,
 )
 from behemoth.codec.ticks import PLAIN_DTYPES, Array
-from behemoth.errors import Corrupt, EnvironmentFailed
+from behemoth.errors import Corrupt
 from behemoth.version import FORMAT
 
 Chunks = npt.NDArray[np.void]
@@ -130,12 +131,10 @@ def pack(
     block = max(512, 1 << (used - 1).bit_length())
 
     image, chunks = hdf5_image(arrays, groups, plain, block)
-    data = bytearray(block) + image
-    chunks = _located(chunks, memoryview(data), block)
     prefix = PREFIX.pack(MAGIC, FORMAT, len(texts[0]), len(chunks), len(texts[1]))
     rest = CONTENT.pack(bytes.fromhex(digest), rows) + b"".join(texts) + chunks.tobytes()
-    data[:used] = prefix + xxhash.xxh3_128_digest(prefix + rest) + rest
-    return bytes(data)
+    header = prefix + xxhash.xxh3_128_digest(prefix + rest) + rest
+    return header.ljust(block, b"\0") + image
 
 
 def _json(value: Any) -> bytes:
@@ -144,30 +143,11 @@ def _json(value: Any) -> bytes:
 
 def _listed(stored: Stored, rows: int) -> dict[str, Any]:
     shape: list[int | None] = list(stored.data.shape)
-    if stored.as_long_as_the_frame:
+    if stored.rows:
         if shape[-1] != rows:
             raise ValueError(f"{stored.path} has {shape[-1]} rows, not {rows}")
         shape[-1] = None
     return {"path": stored.path, "dtype": stored.data.dtype.name, "shape": shape}
-
-
-def _located(chunks: Chunks, data: memoryview, block: int) -> Chunks:
-    """Give the chunks' offsets from the start of the file, each proven by reading it back.
-
-    Some releases of HDF5 count the user block in the offsets that they tell, others do not.
-    """
-    for shift in (0, block):
-        moved = chunks.copy()
-        moved["offset"] += shift
-        if all(
-            xxhash.xxh3_64_intdigest(data[offset : offset + size]) == digest
-            for offset, size, _, digest in moved.tolist()
-        ):
-            return moved
-    raise EnvironmentFailed(
-        "the HDF5 library put a chunk elsewhere than it said, so nothing was written; install "
-        "another release of tables"
-    )
 
 
 def corrupt(name: str, what: str) -> Corrupt:
@@ -222,6 +202,9 @@ Layout = tuple[Mapping[str, tuple[Entry, int]], int]
 
 class Sliced(Protocol):
     """The bytes of a file, fetched when they are asked for."""
+
+    def __len__(self) -> int:
+        """Give the number of bytes."""
 
     def __getitem__(self, part: slice) -> memoryview:
         """Give a part of the bytes; shorter where they end."""

@@ -1,13 +1,16 @@
 """The HDF5 side of a file: chunked, compressed arrays and the attributes that pandas reads.
 
-Only writing lives here: HDF5 libraries never read for us. What the arrays mean, and the header
-in front of them, are made elsewhere.
+Only writing lives here, and no HDF5 library takes part; none reads for us either. How the objects
+of a file look as bytes is known in `objects`; what the arrays mean, and the header in front of
+them, are made elsewhere.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
-import threading
+import math
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +18,10 @@ from typing import Any
 import blosc
 import numpy as np
 import numpy.typing as npt
-import tables
 import xxhash
 
+from behemoth.codec import objects
+from behemoth.codec.objects import Chunk, Image, put_chunk_tree
 from behemoth.codec.ticks import Array
 
 CHUNK = np.dtype([("offset", "<u8"), ("size", "<u4"), ("mask", "<u4"), ("digest", "<u8")])
@@ -30,13 +34,8 @@ MAX_CHUNK_ROWS = 1 << 16
 MAX_CHUNK_BYTES = 1 << 20
 """Arrays of at most so many bytes are one chunk; larger ones are cut into columns."""
 
-FILTERS = tables.Filters(complevel=5, complib="blosc:lz4", shuffle=True, fletcher32=False)
-
-_ONE_AT_A_TIME = threading.Lock()
-"""PyTables is not safe with threads."""
-
-Attribute = str | int | npt.NDArray[np.int64]
-"""PyTables pickles anything else into an attribute, and nothing of ours may be a pickle."""
+Attribute = str | int
+"""What an attribute can be; nothing of ours is a pickle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,18 +50,27 @@ class Stored:
         1-D, or 2-D as (columns, rows).
     attributes
         What pandas wants to find beside it.
+    rows
+        Whether it is as long as the frame.
     """
 
     path: str
     data: Array
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    rows: bool = True
 
     @property
-    def chunk(self) -> tuple[int, ...]:
-        """The shape of one chunk."""
-        if self.data.nbytes <= MAX_CHUNK_BYTES and self.data.shape[-1] <= MAX_CHUNK_ROWS:
-            return self.data.shape
-        return (*(1 for _ in self.data.shape[:-1]), min(self.data.shape[-1], MAX_CHUNK_ROWS))
+    def entry(self) -> Entry:
+        """How it is cut."""
+        shape, dtype = self.data.shape, self.data.dtype
+        return Entry(self.path, dtype.name, shape, chunk_shape(shape, dtype.itemsize))
+
+
+def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Give the shape of a chunk: the whole array, or of a large one rows of one column."""
+    if math.prod(shape) * itemsize <= MAX_CHUNK_BYTES and shape[-1] <= MAX_CHUNK_ROWS:
+        return shape
+    return (*(1 for _ in shape[:-1]), min(shape[-1], MAX_CHUNK_ROWS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,59 +105,121 @@ def hdf5_image(
     block: int,
 ) -> tuple[bytes, npt.NDArray[np.void]]:
     """Write an HDF5 file in memory; its offsets count the user block, its image comes without."""
-    rows: list[tuple[int, int, int, int]] = []
-    with (
-        _ONE_AT_A_TIME,
-        tables.open_file(
-            "splay.h5",
-            mode="w",
-            driver="H5FD_CORE",
-            driver_core_backing_store=0,
-            user_block_size=block,
-            pytables_sys_attrs=False,  # about themselves; every reader does without
-        ) as file,
-    ):
-        for path, attributes in groups.items():
-            parent, _, name = path.rpartition("/")
-            group = file.create_group(parent or "/", name, createparents=True)
-            _attach(group, attributes)
-        for array in (*plain, *(a for a in arrays if not a.data.size)):
-            _attach(_create_plain(file, array), array.attributes)
-        for array in (a for a in arrays if a.data.size):
-            node, chunks = _create_chunked(file, array)
-            _attach(node, array.attributes)
-            rows += chunks
-        file.flush()
-        return file.get_file_image(), np.array(rows, dtype=CHUNK)
+    image = Image()
+    table: list[tuple[int, int, int, int]] = []
+    nodes: dict[str, int] = {}
+    for array in (*plain, *(a for a in arrays if not a.data.size)):
+        nodes[array.path] = _put_contiguous(image, array)
+    for array in (a for a in arrays if a.data.size):
+        nodes[array.path] = _put_chunked(image, array, block, table)
+    root = _put_groups(image, nodes, groups)
+    return image.finish(block, root), np.array(table, dtype=CHUNK)
 
 
-def _create_plain(file: Any, array: Stored) -> Any:
-    """Create a contiguous array; an empty one is legal, pandas reads it by its own shape."""
-    parent, _, name = array.path.rpartition("/")
-    return file.create_array(parent, name, obj=array.data, createparents=True, track_times=False)
+def _put_contiguous(image: Image, array: Stored) -> int:
+    """Append an array as it is; an empty one is legal, pandas reads it by its own shape."""
+    raw = array.data.tobytes()
+    layout = objects.contiguous(image.put(raw), len(raw))
+    return _put_dataset(image, array, objects.fill_value(chunked=False), layout)
 
 
-def _create_chunked(file: Any, array: Stored) -> tuple[Any, list[tuple[int, int, int, int]]]:
-    parent, _, name = array.path.rpartition("/")
-    node = file.create_carray(
-        parent,
-        name,
-        atom=tables.Atom.from_dtype(array.data.dtype),
-        shape=array.data.shape,
-        chunkshape=array.chunk,
-        filters=FILTERS,
-        createparents=True,
-        track_times=False,
-    )
-    entry = Entry(array.path, array.data.dtype.name, array.data.shape, array.chunk)
-    rows = []
+def _put_chunked(
+    image: Image, array: Stored, block: int, table: list[tuple[int, int, int, int]]
+) -> int:
+    """Append an array in compressed chunks, and their rows to the table."""
+    entry = array.entry
+    item_size = array.data.dtype.itemsize
+    chunks = []
     for window in entry.windows():
-        start = tuple(side.start for side in window)
-        stored, mask = _compress(array.data[window], array.chunk)
-        node.write_chunk(start, stored, filter_mask=mask)
-        info = node.chunk_info(start)
-        rows.append((info.offset, info.size, info.filter_mask, xxhash.xxh3_64_intdigest(stored)))
-    return node, rows
+        stored, mask = _compress(array.data[window], entry.chunk)
+        chunk = Chunk(tuple(s.start for s in window), len(stored), mask, image.put(stored))
+        chunks.append(chunk)
+        digest = xxhash.xxh3_64_intdigest(stored)
+        table.append((block + chunk.address, chunk.size, mask, digest))
+    if len(chunks) == 1:
+        layout = objects.single_chunk(entry.chunk, item_size, chunks[0])
+    else:
+        tree = put_chunk_tree(image, entry.chunk, item_size, chunks)
+        layout = objects.chunk_tree(entry.chunk, item_size, tree)
+    blosc_filter = _filter(item_size, math.prod(entry.chunk) * item_size)
+    return _put_dataset(image, array, objects.fill_value(chunked=True), layout, blosc_filter)
+
+
+def _put_dataset(image: Image, array: Stored, *storage: bytes) -> int:
+    return image.put(
+        objects.object_header(
+            [
+                objects.dataspace(objects.simple(array.data.shape)),
+                objects.datatype(_type(array.data.dtype)),
+                *storage,
+                *_attributes(array.attributes),
+            ]
+        )
+    )
+
+
+def _put_groups(
+    image: Image, nodes: Mapping[str, int], groups: Mapping[str, Mapping[str, Attribute]]
+) -> int:
+    """Append the groups that hold these nodes, the lowest first, and give the root's address."""
+    members: dict[str, dict[bytes, int]] = {path: {} for path in ("", *groups)}
+    for path in (*groups, *nodes):
+        while path := path.rpartition("/")[0]:
+            members.setdefault(path, {})
+
+    def link(path: str, address: int) -> None:
+        parent, _, name = path.rpartition("/")
+        members[parent][name.encode()] = address
+
+    def put(path: str) -> int:
+        messages = objects.group(members[path]) + _attributes(groups.get(path, {}))
+        return image.put(objects.object_header(messages))
+
+    for path, address in nodes.items():
+        link(path, address)
+    for path in sorted(filter(None, members), key=lambda path: path.count("/"), reverse=True):
+        link(path, put(path))
+    return put("")
+
+
+def _attributes(attributes: Mapping[str, Attribute]) -> list[bytes]:
+    return [_attribute(name, value) for name, value in attributes.items()]
+
+
+@functools.lru_cache(maxsize=4096)
+def _attribute(name: str, value: Attribute) -> bytes:
+    """Write an attribute as PyTables would: int64, or UTF-8 of fixed length, empty if it is."""
+    if isinstance(value, int):
+        kind = objects.fixed_point(8, signed=True)
+        return objects.attribute(name.encode(), kind, objects.SCALAR, struct.pack("<q", value))
+    text = value.encode()
+    kind = objects.string(max(1, len(text)), utf8=True)
+    return objects.attribute(name.encode(), kind, objects.SCALAR if text else objects.NULL, text)
+
+
+@functools.lru_cache
+def _type(dtype: np.dtype[Any]) -> bytes:
+    """Describe what an array holds; booleans are bits, as in PyTables."""
+    match dtype.kind:
+        case "b":
+            return objects.bit_field(dtype.itemsize)
+        case "i" | "u":
+            return objects.fixed_point(dtype.itemsize, signed=dtype.kind == "i")
+        case "f":
+            parts = np.finfo(dtype)
+            return objects.floating_point(dtype.itemsize, parts.nexp, parts.nmant)
+        case "S":
+            return objects.string(dtype.itemsize, utf8=False)
+    raise TypeError(f"no dataset of ours is of {dtype}")
+
+
+def _filter(item_size: int, chunk_size: int) -> bytes:
+    """Say that chunks are blosc frames, as the plugins of PyTables and h5py say it.
+
+    The values: version of the filter, version of the frame, size of an item and of a chunk, level,
+    byte shuffle, lz4.
+    """
+    return objects.filter_pipeline(32001, b"blosc", (2, 2, item_size, chunk_size, 5, 1, 1))
 
 
 def _compress(values: Array, chunk: tuple[int, ...]) -> tuple[bytes, int]:
@@ -163,8 +233,3 @@ def _compress(values: Array, chunk: tuple[int, ...]) -> tuple[bytes, int]:
         raw, typesize=values.dtype.itemsize, clevel=5, shuffle=blosc.SHUFFLE, cname="lz4"
     )
     return (frame, 0) if len(frame) < len(raw) else (raw, RAW)
-
-
-def _attach(node: Any, attributes: Mapping[str, Attribute]) -> None:
-    for name, value in attributes.items():
-        node._v_attrs[name] = np.array(value) if isinstance(value, int) else value

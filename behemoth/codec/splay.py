@@ -14,9 +14,9 @@ import datetime as dt
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -47,8 +47,7 @@ class Splay:
         return len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
+class Promise(NamedTuple):
     """What the index says of a splay; its header must say the same."""
 
     symbol: str
@@ -189,7 +188,7 @@ def _check_facts(container: Container, promise: Promise) -> None:
     facts = dict(container.facts)
     if container.rows >= 0:
         facts |= {"rows": container.rows, "digest": container.content.hex()}
-    promised = asdict(promise) | {"date": promise.date.isoformat()}
+    promised = promise._asdict() | {"date": promise.date.isoformat()}
     for key in ("symbol", "date", "rows", "digest"):
         if facts.get(key) != promised[key]:
             raise container.corrupt(f"its {key} is {facts.get(key)!r}, not {promised[key]!r}")

@@ -148,6 +148,14 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
+    def size(self, key: str) -> int:
+        """Give the number of bytes of a key; ``FileNotFoundError`` when it is not there."""
+
+    @abstractmethod
+    def get_range(self, key: str, start: int, size: int) -> bytes:
+        """Give some bytes of a key, fewer where it ends; ``FileNotFoundError`` as for `get`."""
+
+    @abstractmethod
     def exists(self, key: str) -> bool:
         """Say whether the key holds an object."""
 

@@ -6,19 +6,81 @@ through the codec, cut, join.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from behemoth import codec, layout
+from behemoth import codec, index, layout
 from behemoth.bitemporal import Revision
 from behemoth.codec import Schema, Ticks
 from behemoth.errors import Corrupt, NotFound
+from behemoth.index import ROW, Rows
 from behemoth.stores import ObjectStore
 from behemoth.tickstore.state import State
+
+HEAD = 1 << 16
+"""What is read at once of a big file of which only some columns are wanted."""
+
+THREADED = 1 << 20
+"""Bytes of a file from which on more threads than one help."""
+
+DATE, VERSION, SPLAY, ROWS, SIZE = map(
+    (ROW.names or ()).index, ("date", "version", "splay", "rows", "size")
+)
+
+
+class Source(NamedTuple):
+    """A file to read, what it must hold, and the version that the error is about."""
+
+    key: str
+    promise: codec.Promise
+    version: int
+
+
+@contextmanager
+def _naming(source: Source, store: ObjectStore) -> Iterator[None]:
+    """Say of which symbol, date and version a file is that cannot be read."""
+    promise = source.promise
+    about: dict[str, Any] = {
+        "symbol": promise.symbol,
+        "date": promise.date,
+        "version": source.version,
+    }
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise Corrupt(f"{store.where(source.key)} is missing", **about) from error
+    except Corrupt as error:
+        raise Corrupt(error.message, **about) from error
+
+
+class Ranges:
+    """The bytes of a file, fetched where they are asked for; its beginning is kept.
+
+    Parameters
+    ----------
+    store, key
+        Which file.
+    """
+
+    def __init__(self, store: ObjectStore, key: str) -> None:
+        self._store, self._key = store, key
+        self._size = store.size(key)
+        self._head = memoryview(store.get_range(key, 0, HEAD))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> memoryview:
+        start, end, _ = part.indices(self._size)
+        if end <= len(self._head):
+            return self._head[start:end]
+        return memoryview(self._store.get_range(self._key, start, max(0, end - start)))
 
 
 class Reader:
@@ -32,9 +94,14 @@ class Reader:
         What this process knows of it.
     time_name
         The name of the time index.
+    threads
+        How many threads decode big files.
     """
 
-    def __init__(self, store: ObjectStore, state: State, time_name: str) -> None:
+    def __init__(
+        self, store: ObjectStore, state: State, time_name: str, threads: int | None = None
+    ) -> None:
+        self._threads = threads or min(8, os.cpu_count() or 1)
         self._store = store
         self._state = state
         self._time_name = time_name
@@ -85,17 +152,15 @@ class Reader:
         sources = self._sources(symbol, shown)
 
         def open_at(number: int) -> tuple[codec.Container, codec.Shape]:
-            source = sources[number]
-            return codec.open_splay(self._bytes(source, columns), source.promise, source.where)
+            return self._open(sources[number], columns)
 
         cut = np.flatnonzero((first < bounds[0]) | (last > bounds[1])).tolist()
-        ready = {
-            number: self._read(sources[number], columns).between(*bounds) for number in cut
-        }
+        ready = {number: self._read(sources[number], columns).between(*bounds) for number in cut}
         rows = shown["rows"].tolist()
         for number, ticks in ready.items():
             rows[number] = len(ticks)
-        return codec.gather(open_at, rows, columns, ready, self._threads(shown))
+        large = shown["size"].mean() >= THREADED
+        return codec.gather(open_at, rows, columns, ready, self._threads if large else 1)
 
     def _missing(
         self, columns: Sequence[str], parts: Sequence[Ticks], known: Sequence[Revision]
@@ -119,23 +184,45 @@ class Reader:
             )
         return found
 
+    def _sources(self, symbol: str, rows: Rows) -> list[Source]:
+        """Say which files hold these rows of the index."""
+        digests = index.digests(rows)
+        found = []
+        for row, digest in zip(rows.tolist(), digests, strict=True):
+            date = index.EPOCH_DATE + timedelta(days=row[DATE])
+            key = layout.splay_key(symbol, date, row[SPLAY])
+            promise = codec.Promise(symbol, date, row[ROWS], row[SIZE], digest)
+            found.append(Source(key, promise, row[VERSION]))
+        return found
+
     def _splay(self, revision: Revision, columns: Sequence[str] | None) -> Ticks:
         """Read one file."""
         key = layout.splay_key(revision.symbol, revision.date, revision.splay or 0)
-        about: dict[str, Any] = {
-            "symbol": revision.symbol,
-            "date": revision.date,
-            "version": revision.version,
-        }
         promise = codec.Promise(
             revision.symbol, revision.date, revision.rows, revision.size, revision.digest
         )
+        return self._read(Source(key, promise, revision.version), columns)
+
+    def _read(self, source: Source, columns: Sequence[str] | None) -> Ticks:
+        with _naming(source, self._store):
+            data = self._data(source, columns)
+            return codec.read_splay(data, source.promise, self._store.where(source.key), columns)
+
+    def _open(
+        self, source: Source, columns: Sequence[str] | None
+    ) -> tuple[codec.Container, codec.Shape]:
         try:
-            return codec.read_splay(self._store.get(key), promise, self._store.where(key), columns)
-        except FileNotFoundError as error:
-            raise Corrupt(f"{self._store.where(key)} is missing", **about) from error
-        except Corrupt as error:
-            raise Corrupt(error.message, **about) from error
+            data = self._data(source, columns)
+            return codec.open_splay(data, source.promise, self._store.where(source.key))
+        except (FileNotFoundError, Corrupt):
+            with _naming(source, self._store):
+                raise
+
+    def _data(self, source: Source, columns: Sequence[str] | None) -> bytes | codec.Sliced:
+        """Give a file's bytes: all of them, or of a big one only those that are asked for."""
+        if columns is None or source.promise.size <= HEAD:
+            return self._store.get(source.key)
+        return Ranges(self._store, source.key)
 
     def _columns_of(self, revision: Revision) -> Ticks:
         """Give the columns of a file, without ticks."""
