@@ -12,7 +12,7 @@ from behemoth import BiTimestamp, LocalTickstore
 from tests.cli.conftest import TABLE
 from tests.cli.test_read import behemoth, run
 from tests.tickstore.test_verbs import bars
-from tests.tickstore.test_verify import flip
+from tests.tickstore.test_verify import flip_time
 
 SPLAY = "2019/10/31/BTC-USD_0000.h5"
 
@@ -42,7 +42,7 @@ def test_verify_says_that_a_table_is_sound(db):
 
 def test_verify_names_damage_and_says_what_to_do(db):
     """Exit code 1."""
-    flip(db / TABLE / SPLAY, 4000)
+    flip_time(db / TABLE / SPLAY)
     found = behemoth("verify", "--repair", "--db", str(db))
     assert found.returncode == 1
     assert f"damaged: {SPLAY}: " in found.stdout

@@ -7,7 +7,7 @@ import pytest
 
 from behemoth import LocalTickstore, MemoryTickstore, errors
 from tests.tickstore.test_verbs import AT, bars, prices
-from tests.tickstore.test_verify import at, fill, flip
+from tests.tickstore.test_verify import at, fill, flip_time
 
 
 def assert_same(first, second):
@@ -98,7 +98,7 @@ def test_a_token_of_another_branch_is_refused(local, tmp_path):
 def test_a_damaged_splay_stops_a_copy_and_is_named(local, tmp_path):
     """Damage is not handed on; the commits before it are copied."""
     fill(local)
-    flip(local.path / "2019/11/01/A_0000.h5", 4000)
+    flip_time(local.path / "2019/11/01/A_0000.h5")
     with pytest.raises(errors.Corrupt, match="A_0000"):
         local.copy(tmp_path / "COPY")
     assert LocalTickstore(tmp_path / "COPY").log().index.tolist() == [1]

@@ -10,7 +10,7 @@ import pytest
 from behemoth import LocalTickstore, Observation, errors
 from tests.tickstore.test_transactions import DAY_TIME
 from tests.tickstore.test_verbs import AT, bars, prices
-from tests.tickstore.test_verify import at, fill, flip
+from tests.tickstore.test_verify import at, fill, flip, flip_time
 
 
 def rebuilt(local, tmp_path):
@@ -91,7 +91,7 @@ def test_the_log_is_lost_and_a_checkpoint_is_left(local, clock, tmp_path):
 def test_a_splay_that_cannot_be_read_is_named(local, clock, tmp_path):
     """What the log knows of it stays, and reading it is an error, not a shorter answer."""
     fill(local)
-    flip(local.path / "2019/11/02/A_0000.h5", 4000)
+    flip_time(local.path / "2019/11/02/A_0000.h5")
     flip(local.path / "log/0000000008.json")
     clock.tick(3600)
     new, unknown = rebuilt(local, tmp_path)

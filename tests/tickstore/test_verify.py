@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 
+import h5py
 import pandas as pd
 import pytest
 
@@ -45,6 +46,13 @@ def flip(path, position=-30):
     overwrite(path, data)
 
 
+def flip_time(path):
+    """Damage the times of a splay."""
+    with h5py.File(path) as file:
+        position = file["ticks/axis1"].id.get_chunk_info(0).byte_offset
+    flip(path, position)
+
+
 def problems(frame):
     """Kinds and paths of findings."""
     return list(zip(frame["problem"], frame["path"], strict=True))
@@ -66,7 +74,7 @@ def test_a_sound_table_has_no_findings(store):
 def test_verify_names_what_is_damaged_and_what_is_missing(local):
     """Each with its symbol, date and version; repair leaves both alone."""
     fill(local)
-    flip(local.path / "2019/10/31/A_0000.h5", position=4000)
+    flip_time(local.path / "2019/10/31/A_0000.h5")
     (local.path / "2019/11/02/A_0000.h5").unlink()
     for repair in (False, True):
         found = local.verify(repair)
