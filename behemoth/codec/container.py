@@ -330,10 +330,12 @@ class Container:
             or (entry.shape != result.shape if rows is None else entry.shape[0] <= max(rows))
         ):
             raise self.corrupt(f"it has no {path!r} of {result.dtype} {result.shape}")
+        if 0 in entry.shape:
+            return
         if entry.chunk == entry.shape:
             if rows is None and result.flags.c_contiguous:
                 self._decode(first, result)
-            elif 0 not in entry.shape:
+            else:
                 scratch = np.empty(entry.chunk, dtype=entry.dtype)
                 self._decode(first, scratch)
                 result[...] = scratch if rows is None else scratch[list(rows)]

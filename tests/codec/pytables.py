@@ -49,16 +49,16 @@ def _create_chunked(file, array):
         name,
         atom=tables.Atom.from_dtype(array.data.dtype),
         shape=array.data.shape,
-        chunkshape=array.chunk,
+        chunkshape=array.entry.chunk,
         filters=FILTERS,
         createparents=True,
         track_times=False,
     )
     _attach(node, array.attributes)
-    entry = Entry(array.path, array.data.dtype.name, array.data.shape, array.chunk)
+    entry = Entry(array.path, array.data.dtype.name, array.data.shape, array.entry.chunk)
     for window in entry.windows():
         start = tuple(side.start for side in window)
-        stored, mask = _compress(array.data[window], array.chunk)
+        stored, mask = _compress(array.data[window], array.entry.chunk)
         node.write_chunk(start, stored, filter_mask=mask)
         info = node.chunk_info(start)
         digest = xxhash.xxh3_64_intdigest(stored)

@@ -16,6 +16,7 @@ from behemoth.codec import (
     write_splay,
 )
 from behemoth.codec.container import Container
+from behemoth.codec.hdf5 import CHUNK
 from behemoth.codec.hdf5 import RAW
 from tests.codec.strategies import (
     DATE,
@@ -34,7 +35,7 @@ from tests.codec.strategies import (
 
 
 def chunks_of(data):
-    return Container(data, "a.h5")._chunks
+    return np.frombuffer(Container(data, "a.h5")._chunks, dtype=CHUNK)
 
 
 @repeatable
