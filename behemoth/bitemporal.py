@@ -19,8 +19,8 @@ from typing import ClassVar, Literal
 
 from behemoth.errors import BadRequest, NotFound
 
-Kind = Literal["insert", "delete"]
-"""What a revision did: brought ticks, or took them back (a tombstone)."""
+Kind = Literal["insert", "delete", "undelete"]
+"""What a revision did: brought ticks, took them back (a tombstone), or brought them back."""
 
 START_AS_OF = datetime.min.replace(tzinfo=UTC)
 LATEST_AS_OF = datetime.max.replace(tzinfo=UTC)
@@ -95,14 +95,15 @@ class Revision:
         The name of the revision. Versions of one (symbol, date) increase, with gaps where a
         writer crashed.
     kind
-        ``"insert"`` or ``"delete"``.
+        ``"insert"``, ``"delete"`` or ``"undelete"``.
     start_time, end_time
         The knowledge interval ``[start_time, end_time)``, aware UTC; `BiTimestamp.latest_as_of`
         as the end of what is still believed.
     commit, commit_time
         Number and true time of the commit that brought it.
     splay
-        Version whose file holds the ticks; ``None`` for a delete.
+        Version whose file holds the ticks: its own for an insert, an earlier one's for an
+        undelete; ``None`` for a delete.
     rows, first, last
         Number of ticks, and the first and last tick time in UTC nanoseconds since 1970.
     size
@@ -250,6 +251,45 @@ def retract(history: Sequence[Revision], tombstone: Revision) -> tuple[Revision,
             date=tombstone.date,
         )
     return supersede(history, tombstone)
+
+
+def restore(history: Sequence[Revision], undelete: Revision) -> tuple[Revision, ...]:
+    """Add an undelete to the history of its (symbol, date): the ticks last known are so again.
+
+    Parameters
+    ----------
+    history
+        All revisions of one (symbol, date) in the order of their versions.
+    undelete
+        The new one, without ticks; it gets the file of the revision that it brings back.
+
+    Raises
+    ------
+    NotFound
+        When nothing was deleted.
+    """
+    known = [revision for revision in history if revision.splay is not None]
+    if not known or visible(history) is not None:
+        raise NotFound(
+            f"nothing to undelete: {undelete.symbol!r} {undelete.date} "
+            f"{'is not deleted' if known else 'never had ticks'}",
+            symbol=undelete.symbol,
+            date=undelete.date,
+        )
+    ticks = known[-1]
+    return supersede(
+        history,
+        replace(
+            undelete,
+            splay=ticks.splay,
+            rows=ticks.rows,
+            first=ticks.first,
+            last=ticks.last,
+            size=ticks.size,
+            digest=ticks.digest,
+            aware=ticks.aware,
+        ),
+    )
 
 
 def visible(

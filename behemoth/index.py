@@ -39,7 +39,7 @@ ROW = np.dtype(
         *((f"digest_{part}", "<u8") for part in range(4)),
     ]
 )
-KINDS: tuple[Kind, ...] = ("insert", "delete")
+KINDS: tuple[Kind, ...] = ("insert", "delete", "undelete")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DATE = EPOCH.date()
 NOTHING = np.iinfo(np.int64).min
@@ -115,6 +115,16 @@ class Timeline:
         if place == 0 or self.rows["date"][place - 1] != _day(date):
             return None
         return self._revisions(self.rows[place - 1 : place], np.array([OPEN]))[0]
+
+    def history(self, date: Date) -> list[Revision]:
+        """Give every revision of a date, by version."""
+        rows = self.rows[self.rows["date"] == _day(date)]
+        return self._revisions(rows, _end_times(rows))
+
+    def dates_after(self, commit: int) -> set[Date]:
+        """Find the dates that later commits touched."""
+        days = self.rows["date"][self.rows["commit"] > commit]
+        return {EPOCH_DATE + timedelta(days=day) for day in days.tolist()}
 
     def visible(
         self,

@@ -80,7 +80,12 @@ def splay_key(symbol: str, date: dt.date, version: int) -> str:
     >>> splay_key("BTC-USD", dt.date(2019, 10, 31), 0)
     '2019/10/31/BTC-USD_0000.h5'
     """
-    return f"{date.isoformat().replace('-', '/')}/{encode_name(symbol)}_{version:04d}.h5"
+    return encoded_splay_key(encode_name(symbol), date, version)
+
+
+def encoded_splay_key(encoded: str, date: dt.date, version: int) -> str:
+    """Name a splay whose symbol is a file name already."""
+    return f"{date.isoformat().replace('-', '/')}/{encoded}_{version:04d}.h5"
 
 
 def parse_splay_key(key: str) -> tuple[dt.date, str, int] | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from datetime import date as Date
 from typing import Any
@@ -64,6 +64,11 @@ class Commit:
         At most one for each (symbol, date).
     observations
         What a source answered.
+    retired
+        Keys of splays that nobody committed: repair took them away, and their versions, like all
+        below them, are never used.
+    reconstructed
+        What this commit, made from files because the log was lost, cannot know.
     """
 
     number: int
@@ -74,14 +79,24 @@ class Commit:
     source: str
     who: str
     tool: str
-    revisions: tuple[Revision, ...]
-    observations: tuple[Observation, ...]
+    revisions: tuple[Revision, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    retired: tuple[str, ...] = ()
+    reconstructed: tuple[str, ...] = ()
 
 
 def seal(text: Mapping[str, Any]) -> bytes:
     """Write a JSON object and, on the line after, its digest."""
-    body = json.dumps(text, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
-    return body + b"\n" + hashlib.blake2b(body, digest_size=32).hexdigest().encode() + b"\n"
+    return _sealed(_json(text))
+
+
+def _sealed(body: str) -> bytes:
+    data = body.encode()
+    return data + b"\n" + hashlib.blake2b(data, digest_size=32).hexdigest().encode() + b"\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def unseal(data: bytes, name: str) -> tuple[dict[str, Any], str]:
@@ -111,21 +126,37 @@ def unseal(data: bytes, name: str) -> tuple[dict[str, Any], str]:
 
 def encode(commit: Commit) -> bytes:
     """Write an entry."""
-    return seal(
-        {
-            "format": FORMAT,
-            "number": commit.number,
-            "id": commit.commit_id,
-            "time": commit.time.isoformat(),
-            "previous": commit.previous,
-            "message": commit.message,
-            "source": commit.source,
-            "who": commit.who,
-            "tool": commit.tool,
-            "revisions": [_revision_to_json(revision) for revision in commit.revisions],
-            "observations": [_observation_to_json(seen) for seen in commit.observations],
-        }
+    return assemble(
+        commit,
+        [
+            revision_text(revision, revision.start_time == commit.time)
+            for revision in commit.revisions
+        ],
+        [observation_text(seen) for seen in commit.observations],
     )
+
+
+def assemble(commit: Commit, revisions: Sequence[str], observations: Sequence[str]) -> bytes:
+    """Write an entry whose revisions and observations are text already.
+
+    A writer that loses a race for a number writes its entry again, and most of it is the same.
+    """
+    head = {
+        "format": FORMAT,
+        "number": commit.number,
+        "id": commit.commit_id,
+        "time": commit.time.isoformat(),
+        "previous": commit.previous,
+        "message": commit.message,
+        "source": commit.source,
+        "who": commit.who,
+        "tool": commit.tool,
+    }
+    for name in ("retired", "reconstructed"):
+        if value := getattr(commit, name):
+            head[name] = list(value)
+    lists = f'"observations":[{",".join(observations)}],"revisions":[{",".join(revisions)}]'
+    return _sealed(f"{_json(head)[:-1]},{lists}}}")
 
 
 def decode(data: bytes, name: str) -> tuple[Commit, Tip]:
@@ -157,6 +188,8 @@ def _commit_from_json(entry: Mapping[str, Any]) -> Commit:
         tool=entry["tool"],
         revisions=tuple(_revision_from_json(r, number, time) for r in entry["revisions"]),
         observations=tuple(_observation_from_json(o) for o in entry["observations"]),
+        retired=tuple(entry.get("retired", ())),
+        reconstructed=tuple(entry.get("reconstructed", ())),
     )
 
 
@@ -177,20 +210,17 @@ def follow(tip: Tip, data: bytes, name: str) -> tuple[Commit, Tip]:
     return commit, new
 
 
-def signed(commit: Commit, tip: Tip) -> Commit:
-    """Put a commit after a tip."""
-    return replace(commit, number=tip.number + 1, previous=tip.digest)
-
-
-def _revision_to_json(revision: Revision) -> dict[str, Any]:
+def revision_text(revision: Revision, from_commit: bool) -> str:
+    """Write a revision as JSON; known from its commit on, it needs no start."""
     facts: dict[str, Any] = {
         "symbol": revision.symbol,
         "date": revision.date.isoformat(),
         "version": revision.version,
         "kind": revision.kind,
-        "start": revision.start_time.isoformat(),
         "aware": revision.aware,
     }
+    if not from_commit:
+        facts["start"] = revision.start_time.isoformat()
     if revision.splay is not None:
         facts |= {
             "splay": revision.splay,
@@ -200,7 +230,7 @@ def _revision_to_json(revision: Revision) -> dict[str, Any]:
             "size": revision.size,
             "digest": revision.digest,
         }
-    return facts
+    return _json(facts)
 
 
 def _revision_from_json(facts: Mapping[str, Any], number: int, time: datetime) -> Revision:
@@ -209,7 +239,7 @@ def _revision_from_json(facts: Mapping[str, Any], number: int, time: datetime) -
         date=Date.fromisoformat(facts["date"]),
         version=facts["version"],
         kind=facts["kind"],
-        start_time=datetime.fromisoformat(facts["start"]),
+        start_time=datetime.fromisoformat(facts["start"]) if "start" in facts else time,
         end_time=LATEST_AS_OF,
         commit=number,
         commit_time=time,
@@ -226,9 +256,11 @@ def _revision_from_json(facts: Mapping[str, Any], number: int, time: datetime) -
 _OBSERVATION_TIMES = ("start", "end", "asked_at")
 
 
-def _observation_to_json(seen: Observation) -> dict[str, Any]:
+def observation_text(seen: Observation) -> str:
+    """Write an observation as JSON."""
     facts = {name: getattr(seen, name) for name in Observation.__dataclass_fields__}
-    return facts | {name: facts[name].astimezone(UTC).isoformat() for name in _OBSERVATION_TIMES}
+    times = {name: facts[name].astimezone(UTC).isoformat() for name in _OBSERVATION_TIMES}
+    return _json(facts | times)
 
 
 def _observation_from_json(facts: Mapping[str, Any]) -> Observation:

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-FORMAT = 1
+FORMAT = 2
 """Number of the on-disk format; every file and log entry carries it."""

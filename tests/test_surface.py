@@ -53,8 +53,8 @@ def test_the_verbs_of_a_tickstore_are_these():
     """The seed's shapes, and what the field calls them."""
     public = {name for name in dir(behemoth.LocalTickstore) if not name.startswith("_")}
     assert public == {
-        *("insert", "select", "delete", "observe"),
-        *("symbols", "versions", "revisions", "observations", "index", "token"),
+        *("insert", "select", "delete", "undelete", "observe", "insert_many", "transaction"),
+        *("symbols", "versions", "revisions", "observations", "index", "log", "token"),
         *("flush", "close", "destroy"),
     }
 
@@ -79,9 +79,9 @@ def test_an_error_is_one_line_and_says_what_it_is_about(name):
     assert (error.symbol, error.date, error.version) == ("A", None, 3)
 
 
-def test_the_format_is_number_one():
+def test_the_format_is_number_two():
     """A change of format is a decision, and keeps reading every older file."""
-    assert FORMAT == 1
+    assert FORMAT == 2
 
 
 def test_importing_the_library_does_not_load_the_command_line_or_the_exchange():

@@ -62,6 +62,8 @@ class ObjectStore(ABC):
         ------
         FileExistsError
             When the key is taken. It is left as it is.
+        FileNotFoundError
+            When nothing is staged there, or not any more.
         """
 
     @abstractmethod

@@ -121,7 +121,7 @@ class LocalStore(ObjectStore):
         source, target = self.where(staged), self.where(key)
         with _doing("make the folder of", target):
             self._make_folder(Path(target).parent)
-        with _doing("link", target, FileExistsError):
+        with _doing("link", target, FileExistsError, FileNotFoundError):
             os.link(source, target)
 
     def sync(self, keys: Iterable[str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from threading import Lock
 
-from behemoth.errors import EnvironmentFailed
 from behemoth.stores.base import ObjectStore, check_key, staging_key
 
 
@@ -55,7 +54,7 @@ class MemoryStore(ObjectStore):
             if check_key(key) in self._objects:
                 raise FileExistsError(self.where(key))
             if staged not in self._objects:
-                raise EnvironmentFailed(f"cannot publish {self.where(key)}: {staged} is not there")
+                raise FileNotFoundError(self.where(staged))
             self._objects[key] = self._objects[staged]
 
     def sync(self, keys: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,6 +47,7 @@ class Root:
 
     tip: Tip = field(default_factory=Tip)
     symbols: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
+    retired: Sequence[str] = ()
 
 
 def roots(store: ObjectStore) -> list[str]:
@@ -65,7 +66,8 @@ def read_root(store: ObjectStore, key: str) -> Root:
     text, _ = ledger.unseal(store.get(key), store.where(key))
     try:
         time = datetime.fromisoformat(text["time"])
-        return Root(Tip(text["number"], text["entry"], time), text["symbols"])
+        tip = Tip(text["number"], text["entry"], time)
+        return Root(tip, text["symbols"], text.get("retired", ()))
     except (ValueError, TypeError, KeyError) as error:
         raise Corrupt(f"{store.where(key)} is not what it promises: it lacks {error}") from error
 
@@ -126,6 +128,7 @@ def write(
     tip: Tip,
     base: Root,
     changed: Mapping[str, tuple[Timeline, list[tuple[int, Observation]]]],
+    retired: Sequence[str] = (),
 ) -> Root:
     """Write the checkpoint of a state.
 
@@ -139,6 +142,8 @@ def write(
         An earlier checkpoint; its files serve the symbols that did not change.
     changed
         Timeline and observations of the symbols that did.
+    retired
+        For each date and symbol the key of the highest version that repair took away.
     """
     symbols = {name: dict(files) for name, files in base.symbols.items()}
     for name, (timeline, seen) in changed.items():
@@ -154,13 +159,14 @@ def write(
             file = _put(store, key, splay.data)
             files["observations"] = {**file, "rows": splay.rows, "content": splay.digest}
         symbols[name] = files
-    root = Root(tip, symbols)
+    root = Root(tip, symbols, retired)
     text = {
         "format": FORMAT,
         "number": tip.number,
         "entry": tip.digest,
         "time": (tip.time or datetime.now(UTC)).isoformat(),
         "symbols": symbols,
+        "retired": list(retired),
     }
     with suppress(FileExistsError):  # another process checkpointed the same state
         store.put(layout.checkpoint_root_key(tip.token), ledger.seal(text))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
+from behemoth.bitemporal import BiTimestamp
 from behemoth.errors import BadRequest
 
 T = TypeVar("T")
@@ -33,6 +34,39 @@ def names(what: str, given: Iterable[str]) -> tuple[str, ...]:
     if len(set(found)) != len(found):
         raise BadRequest(f"{what}: a name is in the list twice")
     return found
+
+
+def triples(
+    what: str, given: Iterable[tuple[str, BiTimestamp, pd.DataFrame]]
+) -> Iterator[tuple[str, BiTimestamp, pd.DataFrame]]:
+    """Give (symbol, bitemporal timestamp, frame) one by one; raise `BadRequest` for less."""
+    if not isinstance(given, Iterable):
+        raise BadRequest(f"{what}: a list of (symbol, BiTimestamp(date), frame), not {given!r}")
+    for each in given:
+        try:
+            symbol, bi_timestamp, frame = each
+        except (TypeError, ValueError) as error:
+            raise BadRequest(f"{what}: a list of (symbol, BiTimestamp(date), frame)") from error
+        yield symbol, bi_timestamp, frame
+
+
+def text(what: str, given: str) -> str:
+    """Give the text; raise `BadRequest` unless it is one."""
+    if not isinstance(given, str):
+        raise BadRequest(f"{what} is a text, not {given!r}")
+    return given
+
+
+def check_at(bi_timestamp: BiTimestamp) -> None:
+    """Raise `BadRequest` unless it is a bitemporal timestamp."""
+    if not isinstance(bi_timestamp, BiTimestamp):
+        raise BadRequest(f"say when with BiTimestamp(date), not {bi_timestamp!r}")
+
+
+def check_version(version: int | None) -> None:
+    """Raise `BadRequest` unless it is a version, -1 for none, or ``None`` for any."""
+    if version is not None and (type(version) is not int or version < -1):
+        raise BadRequest(f"expected_version is a version, or -1 for none yet, not {version!r}")
 
 
 def check_choice(what: str, given: str, choices: Sequence[str]) -> None:

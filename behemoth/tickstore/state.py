@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date as Date
 from typing import TypeVar
 
 from behemoth import layout
@@ -27,6 +28,9 @@ from behemoth.tickstore.checkpoints import Root
 
 Seen = tuple[int, Observation]
 """An observation and the number of the commit that brought it."""
+
+Name = tuple[Date, str]
+"""The date and the encoded symbol of a splay."""
 
 T = TypeVar("T")
 
@@ -64,6 +68,11 @@ class State:
         The newest commit that is folded.
     root
         The newest checkpoint that is known.
+    retired
+        For each date and encoded symbol the highest version that repair took away: no revision
+        ever gets it or one below.
+    fenced
+        The newest commit that retired anything.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -73,6 +82,8 @@ class State:
         self.lock = threading.RLock()
         self.tip = Tip()
         self.root = Root()
+        self.retired: dict[Name, int] = {}
+        self.fenced = 0
 
     def refresh(self) -> Tip:
         """Read what was committed since; give the newest commit.
@@ -86,11 +97,13 @@ class State:
         """
         with self.lock:
             if not self._opened:
+                self._symbols.clear()  # of a try that failed
                 self.root = self._newest_root()
                 self.tip = self.root.tip
-                self._opened = True
+                self._retire(self.root.retired)
                 self._follow()
                 self._check_end()
+                self._opened = True
             self._follow()
             return self.tip
 
@@ -183,7 +196,21 @@ class State:
             seen[observation.symbol].append((tip.number, observation))
         for name in revisions.keys() | seen.keys():
             self._symbols[name].fold(tip.number, revisions[name], seen[name])
+        if commit.retired:
+            self._retire(commit.retired)
+            self.fenced = tip.number
         self.tip = tip
+
+    def _retire(self, keys: Iterable[str]) -> None:
+        for date, encoded, version in filter(None, map(layout.parse_splay_key, keys)):
+            name = date, encoded
+            self.retired[name] = max(version, self.retired.get(name, version))
+
+    def next_version(self, symbol: str, date: Date) -> int:
+        """Give the version after every one that was committed or retired."""
+        newest = self.timeline(symbol).newest(date)
+        after = -1 if newest is None else newest.version
+        return 1 + max(after, self.retired.get((date, layout.encode_name(symbol)), -1))
 
     def symbols(self) -> list[str]:
         """Name every symbol that was ever written or observed, sorted."""
@@ -204,6 +231,24 @@ class State:
                 symbol.timeline = timeline = timeline.with_revisions(symbol.new_revisions)
                 symbol.new_revisions = []
             return timeline
+
+    def is_committed(self, key: str) -> bool:
+        """Say whether a revision's ticks are in this file."""
+        name = layout.parse_splay_key(key)
+        if name is None:
+            return False
+        date, encoded, version = name
+        return any(
+            revision.splay == version
+            for symbol in self.symbols()
+            if layout.encode_name(symbol) == encoded
+            for revision in self.timeline(symbol).history(date)
+        )
+
+    def is_retired(self, key: str) -> bool:
+        """Say whether this file's version will never be used."""
+        date, encoded, version = layout.parse_splay_key(key) or (None, "", 0)
+        return date is not None and version <= self.retired.get((date, encoded), -1)
 
     def observations(self, name: str) -> list[Seen]:
         """Give what was observed of a symbol, in the order of the commits."""
@@ -245,6 +290,7 @@ class State:
             missing = self._store.where(layout.log_key(anew.tip.number + 1))
             raise Corrupt(f"{missing} is missing, and later commits are there")
         self._symbols, self.root, self.tip = anew._symbols, Root(), anew.tip
+        self.retired, self.fenced = anew.retired, anew.fenced
 
     def checkpoint(self) -> None:
         """Write an index checkpoint of the newest state, unless there is one."""
@@ -256,7 +302,11 @@ class State:
                     for name, symbol in list(self._symbols.items())
                     if symbol.touched > base.tip.number
                 }
-                base = checkpoints.write(self._store, tip, base, changed)
+                retired = sorted(
+                    layout.encoded_splay_key(encoded, date, version)
+                    for (date, encoded), version in self.retired.items()
+                )
+                base = checkpoints.write(self._store, tip, base, changed, retired)
             self.root = base
             checkpoints.prune(self._store)
 

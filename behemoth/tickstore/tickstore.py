@@ -1,7 +1,6 @@
-"""`Tickstore`: the verbs. Joins index, layout, codec, object store and clock.
+"""`Tickstore`: the verbs that write. Joins index, layout, codec, object store and clock.
 
-Decides nothing about time (`behemoth.bitemporal`), bytes (`behemoth.codec`) or how a commit is
-made safe (`behemoth.tickstore.writer`).
+Decides nothing about how a commit is made safe (`behemoth.tickstore.writer`).
 """
 
 from __future__ import annotations
@@ -11,31 +10,23 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from datetime import date as Date
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import pandas as pd
 
-from behemoth import codec, index, layout
-from behemoth.bitemporal import LATEST_AS_OF, BiTimestamp, Observation, Revision
-from behemoth.codec import Schema
-from behemoth.errors import (
-    BadRequest,
-    CheckpointIgnored,
-    Closed,
-    NotFound,
-)
+from behemoth import layout
+from behemoth.bitemporal import BiTimestamp, Observation, Revision
+from behemoth.errors import BadRequest, CheckpointIgnored, Corrupt, NotFound, ReadOnly
 from behemoth.log import Tip
 from behemoth.stores import LocalStore, MemoryStore, ObjectStore
-from behemoth.tickstore import checkpoints, request, times
-from behemoth.tickstore.reader import Reader
-from behemoth.tickstore.state import State
-from behemoth.tickstore.times import Bound
-from behemoth.tickstore.writer import Change, Reason, Writer
+from behemoth.tickstore import checkpoints, request
+from behemoth.tickstore.changes import Change
+from behemoth.tickstore.transaction import Transaction
+from behemoth.tickstore.view import View
+from behemoth.tickstore.writer import Reason, Writer
 
-AsOf = datetime | str
+Mode = Literal["a", "r"]
 
 
 def utc_now() -> datetime:
@@ -43,7 +34,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Tickstore:
+class Tickstore(View):
     """A table of ticks, bitemporal and append-only. Opening writes nothing.
 
     Parameters
@@ -54,6 +45,14 @@ class Tickstore:
         The name of the time index, or of the column that becomes it.
     clock
         Gives the present, aware UTC; for tests.
+    mode
+        ``"a"``: read and write; the first insert makes the table. ``"r"``: read only; the table
+        must be there, and may be on a disk that cannot be written.
+
+    Raises
+    ------
+    NotFound
+        When a table to read is not there.
     """
 
     def __init__(
@@ -61,40 +60,21 @@ class Tickstore:
         store: ObjectStore,
         timestamp_column: str = "time",
         clock: Callable[[], datetime] = utc_now,
+        mode: Mode = "a",
     ) -> None:
-        self.timestamp_column = layout.check_name(timestamp_column)
-        self._store = store
-        self._clock = clock
-        self._state = State(store)
+        super().__init__(store, timestamp_column, clock)
+        request.check_choice("mode", mode, ("a", "r"))
+        self.mode = mode
         self._writer = Writer(store, self._state, clock)
-        self._reader = Reader(store, self._state, timestamp_column)
-        self._closed = False
-        self._state.refresh()
+        with suppress(Corrupt):  # every verb raises it again but those that mend it
+            if self._state.refresh().number == 0 and mode == "r":
+                raise NotFound(f"{store.name} is no table; open it with mode='a' to make one")
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._store.name!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _refresh(self) -> Tip:
-        """Read what is new; the answer to a request is of the commit that this gives."""
-        if self._closed:
-            raise Closed(f"{self!r} was closed; open it again")
-        return self._state.refresh()
-
-    @property
-    def token(self) -> str:
-        """Number and digest prefix of the newest commit: names this exact state for ever."""
-        return self._refresh().token
+    def _refresh_to_write(self) -> Tip:
+        tip = self._refresh()
+        if self.mode == "r":
+            raise ReadOnly(f"{self!r} was opened with mode='r'; open it with mode='a' to write")
+        return tip
 
     def insert(
         self,
@@ -105,6 +85,7 @@ class Tickstore:
         message: str = "",
         source: str = "",
         if_changed: bool = False,
+        expected_version: int | None = None,
         observations: Iterable[Observation] = (),
         commit_id: str | None = None,
     ) -> Revision:
@@ -128,6 +109,9 @@ class Tickstore:
             Why, and from where; the log keeps them.
         if_changed
             Make no revision when the visible content is the same, bit by bit.
+        expected_version
+            Insert only if this is the newest version of the symbol and date, -1 for none yet;
+            by default, whatever it is.
         observations
             What a source answered; kept in the same commit, with or without a new revision.
         commit_id
@@ -144,6 +128,10 @@ class Tickstore:
             When something in the frame would not come back exactly.
         BadName, BadRequest
             When the symbol is no name, or the as-of time cannot be.
+        Conflict
+            When another version than the expected one is the newest.
+        ReadOnly
+            When the table was opened with ``mode="r"``.
         EnvironmentFailed
             When the disk fails; nothing was committed.
         CommitUnknown
@@ -158,13 +146,58 @@ class Tickstore:
         ...     tickstore.insert("BTC-USD", BiTimestamp(Date(2019, 10, 31)), ticks).version
         0
         """
-        self._refresh()
-        layout.check_name(symbol)
-        _check_at(bi_timestamp)
-        dismantled = codec.dismantle(ticks, self.timestamp_column)
-        splay = codec.write_splay(dismantled, symbol, bi_timestamp.as_at_date, self._clock())
-        change = Change(symbol, bi_timestamp, splay, if_changed)
-        return self._commit([change], observations, Reason(message, source), commit_id)[0]
+        with self.transaction(message=message, source=source, commit_id=commit_id) as one:
+            one.insert(
+                symbol,
+                bi_timestamp,
+                ticks,
+                if_changed=if_changed,
+                expected_version=expected_version,
+            )
+            one.observe(observations)
+        return one.revisions[0]
+
+    def insert_many(
+        self,
+        ticks: Iterable[tuple[str, BiTimestamp, pd.DataFrame]],
+        *,
+        message: str = "",
+        source: str = "",
+        if_changed: bool = False,
+        observations: Iterable[Observation] = (),
+        commit_id: str | None = None,
+    ) -> list[Revision]:
+        """Insert the ticks of many symbols and dates in one commit: all of them or none.
+
+        Parameters
+        ----------
+        ticks
+            Symbol, bitemporal timestamp and frame of each, as for `insert`; each symbol and date
+            once.
+        message, source, if_changed, observations, commit_id
+            As for `insert`.
+
+        Returns
+        -------
+        list of Revision
+            One for each frame, in their order.
+
+        Examples
+        --------
+        >>> day = BiTimestamp(Date(2019, 10, 31))
+        >>> ticks = pd.DataFrame(
+        ...     {"price": [9160.5]}, index=pd.DatetimeIndex(["2019-10-31 12:00"], name="time")
+        ... )
+        >>> with MemoryTickstore() as tickstore:
+        ...     many = [("BTC-USD", day, ticks), ("ETH-USD", day, ticks)]
+        ...     {revision.commit for revision in tickstore.insert_many(many)}
+        {1}
+        """
+        with self.transaction(message=message, source=source, commit_id=commit_id) as many:
+            for symbol, bi_timestamp, frame in request.triples("ticks", ticks):
+                many.insert(symbol, bi_timestamp, frame, if_changed=if_changed)
+            many.observe(observations)
+        return many.revisions
 
     def delete(
         self,
@@ -173,6 +206,7 @@ class Tickstore:
         *,
         message: str = "",
         source: str = "",
+        expected_version: int | None = None,
         commit_id: str | None = None,
     ) -> Revision:
         """Say that nothing is known of a symbol and date any more. What was known stays readable.
@@ -181,7 +215,7 @@ class Tickstore:
         ----------
         symbol, bi_timestamp
             What to delete and, to backdate it, since when.
-        message, source, commit_id
+        message, source, expected_version, commit_id
             As for `insert`.
 
         Returns
@@ -194,11 +228,44 @@ class Tickstore:
         NotFound
             When there is nothing to delete.
         """
-        self._refresh()
-        layout.check_name(symbol)
-        _check_at(bi_timestamp)
-        change = Change(symbol, bi_timestamp)
-        return self._commit([change], (), Reason(message, source), commit_id)[0]
+        with self.transaction(message=message, source=source, commit_id=commit_id) as one:
+            one.delete(symbol, bi_timestamp, expected_version=expected_version)
+        return one.revisions[0]
+
+    def undelete(
+        self,
+        symbol: str,
+        bi_timestamp: BiTimestamp,
+        *,
+        message: str = "",
+        source: str = "",
+        expected_version: int | None = None,
+        commit_id: str | None = None,
+    ) -> Revision:
+        """Take a delete back: what was known before it is known again, from now on.
+
+        No ticks are copied, and while it was deleted it stays so for whoever asks as of then.
+
+        Parameters
+        ----------
+        symbol, bi_timestamp
+            What to undelete and, to backdate it, since when.
+        message, source, expected_version, commit_id
+            As for `insert`.
+
+        Returns
+        -------
+        Revision
+            A numbered revision that names the earlier one's file.
+
+        Raises
+        ------
+        NotFound
+            When it is not deleted.
+        """
+        with self.transaction(message=message, source=source, commit_id=commit_id) as one:
+            one.undelete(symbol, bi_timestamp, expected_version=expected_version)
+        return one.revisions[0]
 
     def observe(
         self,
@@ -209,22 +276,60 @@ class Tickstore:
         commit_id: str | None = None,
     ) -> None:
         """Keep what a source answered, in a commit without revisions; raises as `insert` does."""
-        self._refresh()
-        self._commit([], observations, Reason(message, source), commit_id)
+        with self.transaction(message=message, source=source, commit_id=commit_id) as one:
+            one.observe(observations)
+
+    def transaction(
+        self, *, message: str = "", source: str = "", commit_id: str | None = None
+    ) -> Transaction:
+        """Begin a set of changes that is committed together, when its ``with`` block ends.
+
+        An exception in the block, or the end of the process, and nothing of it has happened. Until
+        the end the changes are kept in memory, compressed.
+
+        Parameters
+        ----------
+        message, source, commit_id
+            As for `insert`.
+
+        Returns
+        -------
+        Transaction
+            With the verbs `insert`, `delete`, `undelete` and `observe`, each symbol and date
+            once; ``revisions`` are there after the block.
+
+        Examples
+        --------
+        >>> day = BiTimestamp(Date(2019, 10, 31))
+        >>> ticks = pd.DataFrame(
+        ...     {"price": [9160.5]}, index=pd.DatetimeIndex(["2019-10-31 12:00"], name="time")
+        ... )
+        >>> tickstore = MemoryTickstore()
+        >>> with tickstore.transaction(message="two at once") as both:
+        ...     both.insert("BTC-USD", day, ticks)
+        ...     both.insert("ETH-USD", day, ticks)
+        >>> [revision.commit for revision in both.revisions]
+        [1, 1]
+        """
+        reason = Reason(request.text("message", message), request.text("source", source))
+        self._refresh_to_write()
+
+        def commit(
+            changes: Sequence[Change], observations: Sequence[Observation]
+        ) -> list[Revision]:
+            return self._commit(changes, observations, reason, commit_id)
+
+        return Transaction(self.timestamp_column, self._clock, commit)
 
     def _commit(
         self,
         changes: Sequence[Change],
-        observations: Iterable[Observation],
+        observations: Sequence[Observation],
         reason: Reason,
         commit_id: str | None,
     ) -> list[Revision]:
-        if not (isinstance(reason.message, str) and isinstance(reason.source, str)):
-            raise BadRequest("message and source are texts")
-        seen = request.items("observations", observations, Observation)
-        for observation in seen:
-            layout.check_name(observation.symbol)
-        revisions = self._writer.commit(changes, seen, reason, commit_id)
+        self._refresh_to_write()
+        revisions = self._writer.commit(changes, observations, reason, commit_id)
         if self._state.tip.number - self._state.root.tip.number >= checkpoints.EVERY:
             self._try_checkpoint()
         return revisions
@@ -237,168 +342,13 @@ class Tickstore:
             with suppress(CheckpointIgnored):  # where warnings are errors
                 warnings.warn(f"no index checkpoint was written: {error}", CheckpointIgnored, 4)
 
-    def select(
-        self,
-        symbol: str | Sequence[str],
-        start: Bound = None,
-        end: Bound = None,
-        as_of_time: AsOf = LATEST_AS_OF,
-        *,
-        columns: Sequence[str] | None = None,
-        tz: str | None = None,
-        schema: Schema = "union",
-        missing: Literal["empty", "raise"] = "empty",
-    ) -> pd.DataFrame:
-        """Select ticks by their time, as they were known at a time.
-
-        Parameters
-        ----------
-        symbol
-            One symbol, or a list of them.
-        start, end
-            Inclusive instants; a naive time is UTC. A date, or a text that says only a date, means
-            the whole day; mind that ``end=datetime(2019, 10, 31)`` is midnight.
-        as_of_time
-            When it was known; a naive time is UTC. By default, what is known now.
-        columns
-            Only these, in this order.
-        tz
-            Convert the index to this time zone; changes nothing about how bounds are read.
-        schema
-            ``"union"``: days may differ, missing columns are NaN, NaT or missing text.
-            ``"strict"``: raise when they differ.
-        missing
-            ``"raise"``: raise for a symbol that is unknown; by default the frame is empty.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Index: the times, datetime64[ns, UTC] (naive if they were inserted so), sorted; ticks
-            of one time by their date, then as inserted. For a list of symbols a ``symbol`` level
-            before it. Columns as inserted.
-
-        Raises
-        ------
-        BadRequest
-            When a bound is no time, the end comes before the start, the as-of time is in the
-            future, or the days cannot be joined.
-        NotFound
-            When a column is unknown, or with ``missing="raise"`` a symbol.
-        Corrupt
-            When a file is not what it promises; names the file.
-
-        Examples
-        --------
-        >>> tickstore = MemoryTickstore()
-        >>> tickstore.select("BTC-USD", start="2019-10-01", end=Date(2019, 10, 31)).empty
-        True
-        """
-        tip = self._refresh()
-        request.check_tz(tz)
-        request.check_choice("schema", schema, ("union", "strict"))
-        request.check_choice("missing", missing, ("empty", "raise"))
-        if columns is not None:
-            columns = request.names("columns", columns)
-        bounds = times.tick_bounds(start, end)
-        known_at = self._known_at(as_of_time, tip)
-        symbols = (symbol,) if isinstance(symbol, str) else request.names("symbol", symbol)
-        for name in symbols:
-            layout.check_name(name)
-        parts = []
-        for name in symbols:
-            part = self._reader.read(name, bounds, known_at, tip.number, columns, schema)
-            if part is None and missing == "raise":
-                raise NotFound(self._why_nothing(name, known_at), symbol=name)
-            parts.append(part)
-        if isinstance(symbol, str):
-            (part,) = parts
-            return codec.to_frame(self._reader.nothing(columns) if part is None else part, tz)
-        return self._reader.stack(symbols, parts, columns, schema, tz)
-
-    def _why_nothing(self, symbol: str, known_at: datetime) -> str:
-        starts = [revision.start_time for revision in self._state.timeline(symbol).revisions()]
-        if not starts:
-            return f"no symbol {symbol!r} in {self._store.name}"
-        return f"nothing of {symbol!r} was known at {known_at}; it is known since {min(starts)}"
-
-    def _known_at(self, as_of_time: AsOf, tip: Tip) -> datetime:
-        known_at = times.as_of(as_of_time)
-        times.not_in_the_future(known_at, self._clock(), tip.time)
-        return known_at
-
-    def symbols(self, as_of_time: AsOf = LATEST_AS_OF) -> list[str]:
-        """Name the symbols that have ticks, as they were known at a time; sorted."""
-        tip = self._refresh()
-        known_at = self._known_at(as_of_time, tip)
-        return [
-            name
-            for name in self._state.symbols()
-            if self._state.timeline(name).visible(known_at, tip.number)
-        ]
-
-    def revisions(self, symbol: str) -> tuple[Revision, ...]:
-        """Give every revision of a symbol, by date and version."""
-        tip = self._refresh()
-        return tuple(self._state.timeline(layout.check_name(symbol)).revisions(tip.number))
-
-    def versions(
-        self, symbol: str, start: Date | str | None = None, end: Date | str | None = None
-    ) -> pd.DataFrame:
-        """Show every revision of a symbol, for the as-at dates ``[start, end]``.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Index and columns as those of `index`.
-        """
-        first, last = times.whole_date(start) or Date.min, times.whole_date(end) or Date.max
-        if last < first:
-            raise BadRequest(f"end {end} comes before start {start}")
-        return self._table(r for r in self.revisions(symbol) if first <= r.date <= last)
-
-    @property
-    def index(self) -> pd.DataFrame:
-        """Every revision of every symbol: what is known, since when and until when.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Index: ``symbol``, ``date`` (datetime64[ns], the as-at date), ``version``. Columns:
-            ``start_time``, ``end_time`` (datetime64[us, UTC]: known in ``[start, end)``),
-            ``kind`` (insert or delete), ``path`` (in the table's folder), ``rows``, ``first``,
-            ``last`` (datetime64[ns, UTC]: first and last tick), ``size`` (bytes), ``digest``
-            (BLAKE2b of the content), ``commit``, ``commit_time`` (datetime64[us, UTC]).
-        """
-        tip, state = self._refresh(), self._state
-        return self._table(
-            revision
-            for name in state.symbols()
-            for revision in state.timeline(name).revisions(tip.number)
-        )
-
-    def _table(self, revisions: Iterable[Revision]) -> pd.DataFrame:
-        shown = list(revisions)
-        paths = [
-            None if r.splay is None else layout.splay_key(r.symbol, r.date, r.splay) for r in shown
-        ]
-        return index.table(shown, paths)
-
-    def observations(self, symbol: str) -> tuple[Observation, ...]:
-        """Give what sources answered about a symbol, in the order of the commits."""
-        self._refresh()
-        return tuple(seen for _, seen in self._state.observations(layout.check_name(symbol)))
-
     def flush(self) -> None:
         """Write an index checkpoint, so that the next open has no log to fold.
 
         Not needed for safety: whatever was acknowledged is on disk already.
         """
-        self._refresh()
+        self._refresh_to_write()
         self._try_checkpoint()
-
-    def close(self) -> None:
-        """Close; every verb but `close` then raises `Closed`."""
-        self._closed = True
 
     def destroy(self) -> None:
         """Remove the table for good, all versions of everything, and close it.
@@ -413,7 +363,7 @@ class Tickstore:
         BadRequest
             When somebody's files lie among the splays.
         """
-        if self._refresh().number == 0:
+        if self._refresh_to_write().number == 0:
             raise NotFound(f"{self._store.name} is no table, nothing was removed")
         years = set()
         for key in self._store.keys(""):
@@ -439,6 +389,8 @@ class LocalTickstore(Tickstore):
         The name of the time index, or of the column that becomes it.
     clock
         Gives the present, aware UTC; for tests.
+    mode
+        ``"a"``: read and write. ``"r"``: read only; the table must be there.
     """
 
     def __init__(
@@ -446,11 +398,12 @@ class LocalTickstore(Tickstore):
         path: Path | str,
         timestamp_column: str = "time",
         clock: Callable[[], datetime] = utc_now,
+        mode: Mode = "a",
     ) -> None:
         if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
             raise BadRequest(f"a table is in a folder, not in {path!r}")
         self.path = Path(path)
-        super().__init__(LocalStore(self.path), timestamp_column, clock)
+        super().__init__(LocalStore(self.path), timestamp_column, clock, mode)
 
 
 class MemoryTickstore(Tickstore):
@@ -460,8 +413,3 @@ class MemoryTickstore(Tickstore):
         self, timestamp_column: str = "time", clock: Callable[[], datetime] = utc_now
     ) -> None:
         super().__init__(MemoryStore(), timestamp_column, clock)
-
-
-def _check_at(bi_timestamp: BiTimestamp) -> None:
-    if not isinstance(bi_timestamp, BiTimestamp):
-        raise BadRequest(f"say when with BiTimestamp(date), not {bi_timestamp!r}")

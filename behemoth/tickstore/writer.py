@@ -7,10 +7,11 @@
 3. Make the names durable, then link the entry to ``log/N`` and make that durable too. The link is
    the commit: before it nothing happened, after it everything did.
 4. When another writer took N: go back to 2. Only revisions whose (symbol, date) the other one
-   touched get a new name.
+   touched are placed anew, so a big commit tries again as fast as a small one.
 
 Every entry carries an id chosen before the first try. After any answer that leaves doubt, ``log/N``
-is read and the id compared.
+is read and the id compared. Staged bytes may vanish at any moment, because repair tidies ``tmp/``:
+they are staged again.
 """
 
 from __future__ import annotations
@@ -21,69 +22,34 @@ import socket
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from behemoth import layout
 from behemoth import log as ledger
 from behemoth.bitemporal import (
-    LATEST_AS_OF,
-    BiTimestamp,
     Observation,
     Revision,
-    known_from,
     next_commit_time,
-    retract,
-    supersede,
-    visible,
 )
-from behemoth.codec import Splay
-from behemoth.errors import BadFrame, BadRequest, ClockBehind, CommitUnknown, EnvironmentFailed
+from behemoth.errors import (
+    BadRequest,
+    ClockBehind,
+    CommitUnknown,
+    EnvironmentFailed,
+)
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
+from behemoth.tickstore.changes import Change, Placer, discard, link
 from behemoth.tickstore.state import State
 from behemoth.version import __version__
+
+T = TypeVar("T")
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 
 COMMIT_ID = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]{32}")
-
-NEW = 0
-"""Commit number of a revision that is not committed yet; real ones begin with 1."""
-
-
-@dataclass(slots=True)
-class Change:
-    """A wish to insert or delete, and how far it has come.
-
-    Attributes
-    ----------
-    symbol, at
-        What it is about, and since when it is known.
-    splay
-        What to insert; ``None`` deletes.
-    if_changed
-        Make no revision when the content is the visible one already.
-    staged
-        The store's handle of the staged splay.
-    published
-        The version under which the splay has been linked.
-    after
-        The newest version of its (symbol, date) when it was linked.
-    """
-
-    symbol: str
-    at: BiTimestamp
-    splay: Splay | None = None
-    if_changed: bool = False
-    staged: str = ""
-    published: int | None = None
-    after: int | None = None
-
-    def key(self, version: int) -> str:
-        """Name the splay file of a version."""
-        return layout.splay_key(self.symbol, self.at.as_at_date, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +77,7 @@ class Writer:
         self._store = store
         self._state = state
         self._clock = clock
+        self._placer = Placer(store, state)
 
     def commit(
         self,
@@ -140,19 +107,41 @@ class Writer:
             return [self._revision_of(change, done) for change in changes]
         attempt = _Attempt()
         try:
-            for change in changes:
-                if change.splay is not None:
-                    change.staged = self._store.stage(change.splay.data)
+            self._placer.stage(changes)
             with self._state.lock:
                 return self._commit_staged(changes, observations, reason, commit_id, attempt)
         except BaseException:
             if not attempt.may_have_landed:
-                for change in changes:
-                    self._withdraw(change)
+                self._placer.withdraw(changes)
             raise
         finally:
-            for change in changes:
-                self._discard(change.staged)
+            self._placer.discard(changes)
+
+    def retire(self, orphans: Sequence[str], reason: Reason) -> list[str]:
+        """Fence splays that nobody committed: commit that their versions are never used.
+
+        A writer that has linked one of them, and not committed it yet, loses the race for the
+        number of this commit, reads it, and takes a later version. So once this has returned, the
+        files can be moved.
+
+        Returns
+        -------
+        list of str
+            Those that really are nobody's: what was committed meanwhile is left out.
+        """
+        with self._state.lock:
+            attempt, number = _Attempt(), 0
+            while True:
+                tip = self._state.refresh_to_write()
+                lost = [key for key in orphans if not self._state.is_committed(key)]
+                fresh = [key for key in lost if not self._state.is_retired(key)]
+                if not fresh:
+                    return lost
+                number = number or tip.number + 1
+                commit = self._entry(tip, f"{number}-{uuid.uuid4().hex}", reason)
+                data = ledger.encode(replace(commit, retired=tuple(fresh)))
+                if self._append(data, commit, attempt):
+                    return lost
 
     def _commit_staged(
         self,
@@ -162,29 +151,38 @@ class Writer:
         commit_id: str | None,
         attempt: _Attempt,
     ) -> list[Revision]:
+        seen = [ledger.observation_text(each) for each in observations]
+        placed_after: int | None = None
         while True:
             tip = self._state.refresh_to_write()
-            time = self._next_time(tip)
-            placed = [self._place(change, time) for change in changes]
-            new = tuple(revision for revision in placed if revision.commit == NEW)
-            if not new and not observations:
-                return placed
-            commit = Commit(
-                number=tip.number + 1,
-                commit_id=(commit_id := commit_id or f"{tip.number + 1}-{uuid.uuid4().hex}"),
-                time=time,
-                previous=tip.digest,
-                message=reason.message,
-                source=reason.source,
-                who=_who(),
-                tool=f"behemoth {__version__}",
-                revisions=new,
-                observations=tuple(observations),
-            )
-            self._store.sync([c.key(c.published) for c in changes if c.published is not None])
-            if self._append(commit, attempt):
-                number = commit.number
-                return [replace(r, commit=number) if r.commit == NEW else r for r in placed]
+            commit_id = commit_id or f"{tip.number + 1}-{uuid.uuid4().hex}"
+            commit = self._entry(tip, commit_id, reason)
+            moved = self._placer.outdated(changes, placed_after)
+            for change in moved:
+                self._placer.place(change, commit.time)
+            placed_after = tip.number
+            new = [change for change in changes if change.is_new]
+            if not new and not seen:
+                return [change.revision for change in changes]
+            self._store.sync([c.key(c.published) for c in moved if c.published is not None])
+            data = ledger.assemble(commit, [change.text for change in new], seen)
+            landed = self._append(data, commit, attempt)
+            if landed is not None:
+                became = iter(landed.revisions)
+                return [next(became) if c.is_new else c.revision for c in changes]
+
+    def _entry(self, tip: Tip, commit_id: str, reason: Reason) -> Commit:
+        """Begin the entry that would follow a tip."""
+        return Commit(
+            number=tip.number + 1,
+            commit_id=commit_id,
+            time=self._next_time(tip),
+            previous=tip.digest,
+            message=reason.message,
+            source=reason.source,
+            who=_who(),
+            tool=f"behemoth {__version__}",
+        )
 
     def _next_time(self, tip: Tip) -> datetime:
         now = self._clock()
@@ -197,108 +195,32 @@ class Writer:
             )
         return next_commit_time(now, tip.time)
 
-    def _place(self, change: Change, time: datetime) -> Revision:
-        """Decide what a change becomes after the newest state; `NEW` marks a new revision."""
-        date = change.at.as_at_date
-        timeline = self._state.timeline(change.symbol)
-        newest = timeline.newest(date)
-        history = () if newest is None else (newest,)
-        splay, shown = change.splay, visible(history)
-        if splay and change.if_changed and shown is not None and shown.digest == splay.digest:
-            self._withdraw(change)
-            return shown
-        blank = Revision(
-            symbol=change.symbol,
-            date=date,
-            version=0 if newest is None else newest.version + 1,
-            kind="delete" if change.splay is None else "insert",
-            start_time=known_from(change.at, time, newest),
-            end_time=LATEST_AS_OF,
-            commit=NEW,
-            commit_time=time,
-        )
-        if splay is None:
-            return retract(history, replace(blank, aware=timeline.aware is not False))[-1]
-        if splay.rows and timeline.aware not in (None, splay.aware):
-            raise BadFrame(
-                f"the ticks of {change.symbol!r} have {'no ' * (not timeline.aware)}time zone so "
-                f"far, and these have {'one' if splay.aware else 'none'}; use tz_localize('UTC') "
-                "or tz_convert('UTC').tz_localize(None)",
-                symbol=change.symbol,
-                date=date,
-            )
-        version = self._publish(change, blank.version)
-        revision = replace(
-            blank,
-            version=version,
-            splay=version,
-            rows=splay.rows,
-            first=splay.first,
-            last=splay.last,
-            size=splay.size,
-            digest=splay.digest,
-            aware=splay.aware,
-        )
-        return supersede(history, revision)[-1]
-
-    def _publish(self, change: Change, version: int) -> int:
-        """Link the staged splay to the first free version from here on, unless it still fits."""
-        if change.published is not None and change.after == version:
-            return change.published
-        former, change.after = change.published, version
-        while True:
-            try:
-                self._store.publish(change.staged, change.key(version))
-            except FileExistsError:
-                version += 1
-                continue
-            change.published = version
-            if former is not None:
-                self._remove(change.key(former))
-            return version
-
-    def _withdraw(self, change: Change) -> None:
-        """Take back a name that was never committed."""
-        if change.published is not None:
-            self._remove(change.key(change.published))
-            change.published = change.after = None
-
-    def _remove(self, key: str) -> None:
-        """Remove an own name that was never committed; left behind, it is a harmless orphan."""
-        with suppress(EnvironmentFailed):
-            self._store.remove(key)
-
-    def _discard(self, staged: str) -> None:
-        """Forget staged bytes; left behind, they are harmless, and the commit stands."""
-        if staged:
-            with suppress(EnvironmentFailed):
-                self._store.discard(staged)
-
-    def _append(self, commit: Commit, attempt: _Attempt) -> bool:
-        """Link the entry to its number; ``False`` when another commit took that number."""
+    def _append(self, data: bytes, commit: Commit, attempt: _Attempt) -> Commit | None:
+        """Link the entry to its number; ``None`` when another commit took that number."""
         key = layout.log_key(commit.number)
-        data = ledger.encode(commit)
         staged = self._store.stage(data)
         attempt.may_have_landed = True
         try:
-            self._store.publish(staged, key)
+            staged = link(self._store, staged, data, key)
         except FileExistsError:
-            landed: bool | None = self._is_ours(key, commit)
+            ours: bool | None = self._is_ours(key, commit)
         except EnvironmentFailed:
-            landed = self._is_ours(key, commit)
-            if landed is None and self._is_absent(key):
+            ours = self._is_ours(key, commit)
+            if ours is None and self._is_absent(key):
                 attempt.may_have_landed = False
                 raise
         else:
-            landed = True
+            ours = True
         finally:
-            self._discard(staged)
-        if landed is None:
+            discard(self._store, staged)
+        if ours is None:
             raise self._unknown(commit)
-        attempt.may_have_landed = landed
-        if landed:
-            self._make_durable(key, commit)
-            self._state.advance(*ledger.decode(data, self._store.where(key)))
+        attempt.may_have_landed = ours
+        if not ours:
+            return None
+        self._make_durable(key, commit)
+        landed, tip = ledger.decode(data, self._store.where(key))
+        self._state.advance(landed, tip)
         return landed
 
     def _is_ours(self, key: str, commit: Commit) -> bool | None:
@@ -344,11 +266,15 @@ class Writer:
 
     def _revision_of(self, change: Change, commit: Commit) -> Revision:
         """Find what a change became in a commit that has happened."""
-        digest = "" if change.splay is None else change.splay.digest
+        wanted = change.symbol, change.at.as_at_date
         newest = self._state.timeline(change.symbol).newest(change.at.as_at_date)
         for revision in (*commit.revisions, *([newest] if newest and change.if_changed else [])):
-            where = (revision.symbol, revision.date)
-            if (*where, revision.digest) == (change.symbol, change.at.as_at_date, digest):
+            same = (
+                revision.digest == change.splay.digest
+                if change.splay
+                else revision.kind == change.kind
+            )
+            if (revision.symbol, revision.date) == wanted and same:
                 return revision
         raise BadRequest(
             f"commit {commit.commit_id} was about something else; give its id to the same change",

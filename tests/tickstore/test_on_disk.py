@@ -116,13 +116,13 @@ def test_a_damaged_log_entry_is_an_error_that_names_the_file(local):
     entry.chmod(0o644)
     entry.write_bytes(text.replace(b"A", b"B", 1))
     with pytest.raises(errors.Corrupt, match="0000000002"):
-        LocalTickstore(local.path)
+        LocalTickstore(local.path).symbols()
     entry.unlink()
     with pytest.raises(errors.Corrupt, match="missing"):
-        LocalTickstore(local.path)
+        LocalTickstore(local.path).symbols()
     entry.write_bytes((local.path / "log/0000000003.json").read_bytes())
     with pytest.raises(errors.Corrupt, match="does not follow"):
-        LocalTickstore(local.path)
+        LocalTickstore(local.path).symbols()
 
 
 def test_a_newer_format_is_refused_with_the_way_out(local):
@@ -132,7 +132,7 @@ def test_a_newer_format_is_refused_with_the_way_out(local):
     fill(local, 1)
     (local.path / "log/0000000002.json").write_bytes(seal({"format": 999}))
     with pytest.raises(errors.Corrupt, match="upgrade"):
-        LocalTickstore(local.path)
+        LocalTickstore(local.path).symbols()
 
 
 def test_a_log_that_lost_its_end_is_an_error_and_not_a_shorter_answer(local):
@@ -142,7 +142,7 @@ def test_a_log_that_lost_its_end_is_an_error_and_not_a_shorter_answer(local):
     for number in (4, 5):
         (local.path / f"log/000000000{number}.json").unlink()
     with pytest.raises(errors.Corrupt, match="0000000005"):
-        LocalTickstore(local.path)
+        LocalTickstore(local.path).symbols()
 
 
 def test_a_log_that_lost_its_beginning_cannot_replace_a_damaged_checkpoint(local):

@@ -12,6 +12,7 @@ import pytest
 from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, errors
 from behemoth.bitemporal import RESOLUTION, Observation
 from behemoth.tickstore import tickstore as tickstore_module
+from behemoth.tickstore import view
 
 DAY = date(2019, 10, 31)
 AT = BiTimestamp(DAY)
@@ -413,6 +414,7 @@ def test_the_examples_in_the_docstrings_hold():
     """Doctests of the verbs and of the package."""
     import behemoth
 
-    names = {"MemoryTickstore": MemoryTickstore}
+    names = {"MemoryTickstore": MemoryTickstore, "Date": date}
     assert doctest.testmod(tickstore_module, extraglobs=names).failed == 0
+    assert doctest.testmod(view, extraglobs=names).failed == 0
     assert doctest.testmod(behemoth).failed == 0

@@ -1,0 +1,130 @@
+"""`Transaction`: changes that are gathered first and committed together.
+
+What does not live here: how a commit is made (`behemoth.tickstore.writer`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date as Date
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+import pandas as pd
+
+from behemoth import codec, layout
+from behemoth.bitemporal import BiTimestamp, Observation, Revision
+from behemoth.errors import BadRequest
+from behemoth.tickstore import request
+from behemoth.tickstore.changes import Change
+
+Commit = Callable[[Sequence[Change], Sequence[Observation]], list[Revision]]
+
+
+class Transaction:
+    """Changes to a table, committed all together or not at all; see `Tickstore.transaction`.
+
+    Parameters
+    ----------
+    timestamp_column
+        The name of the time index, or of the column that becomes it.
+    clock
+        Gives the present, aware UTC.
+    commit
+        Commits what was gathered.
+
+    Attributes
+    ----------
+    revisions
+        What the changes became, in their order; empty until it is committed.
+    """
+
+    def __init__(
+        self, timestamp_column: str, clock: Callable[[], datetime], commit: Commit
+    ) -> None:
+        self._timestamp_column = timestamp_column
+        self._clock = clock
+        self._commit = commit
+        self._changes: dict[tuple[str, Date], Change] = {}
+        self._observations: list[Observation] = []
+        self._over = False
+        self.revisions: list[Revision] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._check_not_over()
+        self._over = True
+        if kind is None:
+            self.revisions = self._commit(list(self._changes.values()), self._observations)
+        self._changes.clear()
+
+    def insert(
+        self,
+        symbol: str,
+        bi_timestamp: BiTimestamp,
+        ticks: pd.DataFrame,
+        *,
+        if_changed: bool = False,
+        expected_version: int | None = None,
+    ) -> None:
+        """Insert the ticks of one symbol and date; as `Tickstore.insert`."""
+        layout.check_name(symbol)
+        request.check_at(bi_timestamp)
+        dismantled = codec.dismantle(ticks, self._timestamp_column)
+        splay = codec.write_splay(dismantled, symbol, bi_timestamp.as_at_date, self._clock())
+        self._add(
+            Change(
+                symbol,
+                bi_timestamp,
+                splay=splay,
+                if_changed=if_changed,
+                expected_version=expected_version,
+            )
+        )
+
+    def delete(
+        self, symbol: str, bi_timestamp: BiTimestamp, *, expected_version: int | None = None
+    ) -> None:
+        """Say that nothing is known of a symbol and date any more; as `Tickstore.delete`."""
+        self._add(Change(symbol, bi_timestamp, "delete", expected_version=expected_version))
+
+    def undelete(
+        self, symbol: str, bi_timestamp: BiTimestamp, *, expected_version: int | None = None
+    ) -> None:
+        """Take a delete back; as `Tickstore.undelete`."""
+        self._add(Change(symbol, bi_timestamp, "undelete", expected_version=expected_version))
+
+    def observe(self, observations: Iterable[Observation]) -> None:
+        """Keep what a source answered."""
+        self._check_not_over()
+        seen = request.items("observations", observations, Observation)
+        for observation in seen:
+            layout.check_name(observation.symbol)
+        self._observations += seen
+
+    def _add(self, change: Change) -> None:
+        self._check_not_over()
+        layout.check_name(change.symbol)
+        request.check_at(change.at)
+        request.check_version(change.expected_version)
+        name = change.symbol, change.at.as_at_date
+        if name in self._changes:
+            raise BadRequest(
+                f"{change.symbol!r} {change.at.as_at_date} is in this commit already; a commit has "
+                "one revision of each symbol and date at most",
+                symbol=change.symbol,
+                date=change.at.as_at_date,
+            )
+        self._changes[name] = change
+
+    def _check_not_over(self) -> None:
+        if self._over:
+            raise BadRequest("this transaction is over; begin another")

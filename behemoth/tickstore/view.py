@@ -1,0 +1,268 @@
+"""`View`: the verbs that read a table.
+
+Decides nothing about time (`behemoth.bitemporal`) or bytes (`behemoth.codec`); what a process
+knows of the table is in `behemoth.tickstore.state`. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date as Date
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, Self
+
+import pandas as pd
+
+from behemoth import codec, index, layout
+from behemoth.bitemporal import LATEST_AS_OF, Observation, Revision
+from behemoth.codec import Schema
+from behemoth.errors import BadRequest, Closed, NotFound
+from behemoth.log import Tip
+from behemoth.stores import ObjectStore
+from behemoth.tickstore import history, request, times
+from behemoth.tickstore.reader import Reader
+from behemoth.tickstore.state import State
+from behemoth.tickstore.times import Bound
+
+AsOf = datetime | str
+
+
+class View:
+    """A table of ticks to read.
+
+    Parameters
+    ----------
+    store
+        Where the table lives.
+    timestamp_column
+        The name of the time index.
+    clock
+        Gives the present, aware UTC.
+    """
+
+    def __init__(
+        self, store: ObjectStore, timestamp_column: str, clock: Callable[[], datetime]
+    ) -> None:
+        self.timestamp_column = layout.check_name(timestamp_column)
+        self._store = store
+        self._clock = clock
+        self._state = State(store)
+        self._reader = Reader(store, self._state, timestamp_column)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._store.name!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close; every verb but `close` then raises `Closed`."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed(f"{self!r} was closed; open it again")
+
+    def _refresh(self) -> Tip:
+        """Read what is new; the answer to a request is of the commit that this gives."""
+        self._check_open()
+        return self._state.refresh()
+
+    @property
+    def token(self) -> str:
+        """Number and digest prefix of the newest commit: names this exact state for ever."""
+        return self._refresh().token
+
+    def select(
+        self,
+        symbol: str | Sequence[str],
+        start: Bound = None,
+        end: Bound = None,
+        as_of_time: AsOf = LATEST_AS_OF,
+        *,
+        columns: Sequence[str] | None = None,
+        tz: str | None = None,
+        schema: Schema = "union",
+        missing: Literal["empty", "raise"] = "empty",
+    ) -> pd.DataFrame:
+        """Select ticks by their time, as they were known at a time.
+
+        Parameters
+        ----------
+        symbol
+            One symbol, or a list of them.
+        start, end
+            Inclusive instants; a naive time is UTC. A date, or a text that says only a date, means
+            the whole day; mind that ``end=datetime(2019, 10, 31)`` is midnight.
+        as_of_time
+            When it was known; a naive time is UTC. By default, what is known now.
+        columns
+            Only these, in this order.
+        tz
+            Convert the index to this time zone; changes nothing about how bounds are read.
+        schema
+            ``"union"``: days may differ, missing columns are NaN, NaT or missing text.
+            ``"strict"``: raise when they differ.
+        missing
+            ``"raise"``: raise for a symbol that is unknown; by default the frame is empty.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: the times, datetime64[ns, UTC] (naive if they were inserted so), sorted; ticks
+            of one time by their date, then as inserted. For a list of symbols a ``symbol`` level
+            before it. Columns as inserted.
+
+        Raises
+        ------
+        BadRequest
+            When a bound is no time, the end comes before the start, the as-of time is in the
+            future, or the days cannot be joined.
+        NotFound
+            When a column is unknown, or with ``missing="raise"`` a symbol.
+        Corrupt
+            When a file is not what it promises; names the file.
+
+        Examples
+        --------
+        >>> tickstore = MemoryTickstore()
+        >>> tickstore.select("BTC-USD", start="2019-10-01", end=Date(2019, 10, 31)).empty
+        True
+        """
+        tip = self._refresh()
+        request.check_tz(tz)
+        request.check_choice("schema", schema, ("union", "strict"))
+        request.check_choice("missing", missing, ("empty", "raise"))
+        if columns is not None:
+            columns = request.names("columns", columns)
+        bounds = times.tick_bounds(start, end)
+        known_at = self._known_at(as_of_time, tip)
+        symbols = (symbol,) if isinstance(symbol, str) else request.names("symbol", symbol)
+        for name in symbols:
+            layout.check_name(name)
+        parts = []
+        for name in symbols:
+            part = self._reader.read(name, bounds, known_at, tip.number, columns, schema)
+            if part is None and missing == "raise":
+                raise NotFound(self._why_nothing(name, known_at), symbol=name)
+            parts.append(part)
+        if isinstance(symbol, str):
+            (part,) = parts
+            return codec.to_frame(self._reader.nothing(columns) if part is None else part, tz)
+        return self._reader.stack(symbols, parts, columns, schema, tz)
+
+    def _why_nothing(self, symbol: str, known_at: datetime) -> str:
+        starts = [revision.start_time for revision in self._state.timeline(symbol).revisions()]
+        if not starts:
+            return f"no symbol {symbol!r} in {self._store.name}"
+        return f"nothing of {symbol!r} was known at {known_at}; it is known since {min(starts)}"
+
+    def _known_at(self, as_of_time: AsOf, tip: Tip) -> datetime:
+        known_at = times.as_of(as_of_time)
+        times.not_in_the_future(known_at, self._clock(), tip.time)
+        return known_at
+
+    def symbols(self, as_of_time: AsOf = LATEST_AS_OF) -> list[str]:
+        """Name the symbols that have ticks, as they were known at a time; sorted."""
+        tip = self._refresh()
+        known_at = self._known_at(as_of_time, tip)
+        return [
+            name
+            for name in self._state.symbols()
+            if self._state.timeline(name).visible(known_at, tip.number)
+        ]
+
+    def revisions(self, symbol: str) -> tuple[Revision, ...]:
+        """Give every revision of a symbol, by date and version."""
+        tip = self._refresh()
+        return tuple(self._state.timeline(layout.check_name(symbol)).revisions(tip.number))
+
+    def versions(
+        self, symbol: str, start: Date | str | None = None, end: Date | str | None = None
+    ) -> pd.DataFrame:
+        """Show every revision of a symbol, for the as-at dates ``[start, end]``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index and columns as those of `index`.
+        """
+        first, last = times.whole_date(start) or Date.min, times.whole_date(end) or Date.max
+        if last < first:
+            raise BadRequest(f"end {end} comes before start {start}")
+        return self._table(r for r in self.revisions(symbol) if first <= r.date <= last)
+
+    @property
+    def index(self) -> pd.DataFrame:
+        """Every revision of every symbol: what is known, since when and until when.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: ``symbol``, ``date`` (datetime64[ns], the as-at date), ``version``. Columns:
+            ``start_time``, ``end_time`` (datetime64[us, UTC]: known in ``[start, end)``),
+            ``kind`` (insert or delete), ``path`` (in the table's folder), ``rows``, ``first``,
+            ``last`` (datetime64[ns, UTC]: first and last tick), ``size`` (bytes), ``digest``
+            (BLAKE2b of the content), ``commit``, ``commit_time`` (datetime64[us, UTC]).
+        """
+        tip, state = self._refresh(), self._state
+        return self._table(
+            revision
+            for name in state.symbols()
+            for revision in state.timeline(name).revisions(tip.number)
+        )
+
+    def _table(self, revisions: Iterable[Revision]) -> pd.DataFrame:
+        shown = list(revisions)
+        paths = [
+            None if r.splay is None else layout.splay_key(r.symbol, r.date, r.splay) for r in shown
+        ]
+        return index.table(shown, paths)
+
+    def observations(self, symbol: str) -> tuple[Observation, ...]:
+        """Give what sources answered about a symbol, in the order of the commits."""
+        self._refresh()
+        return tuple(seen for _, seen in self._state.observations(layout.check_name(symbol)))
+
+    def log(self, symbol: str | None = None, limit: int | None = None) -> pd.DataFrame:
+        """Show the commits: who, when, why, with what.
+
+        Parameters
+        ----------
+        symbol
+            Only the commits that say something of this symbol.
+        limit
+            Only the newest ones, at most so many.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: ``commit``, its number. Columns: ``time`` (datetime64[us, UTC]), ``who``,
+            ``message``, ``source``, ``tool``, ``inserts``, ``deletes``, ``undeletes`` (numbers of
+            revisions), ``rows`` (ticks inserted), ``observations``, ``retired`` (numbers),
+            ``backdated`` (revisions known from an earlier time than the commit's), ``token``,
+            ``commit_id``.
+        """
+        tip = self._refresh()
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise BadRequest(f"limit is a number of commits, not {limit!r}")
+        if symbol is None:
+            numbers: Iterable[int] = range(1, tip.number + 1)
+        else:
+            said = [r.commit for r in self._state.timeline(layout.check_name(symbol)).revisions()]
+            said += [number for number, _ in self._state.observations(symbol)]
+            numbers = sorted({number for number in said if number <= tip.number})
+        shown = list(numbers)
+        return history.table(
+            self._store, shown[max(0, len(shown) - limit) :] if limit is not None else shown
+        )
