@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from behemoth.cli.download import download
+from behemoth.cli.import_legacy import import_legacy
 from behemoth.cli.read import select, symbols, versions
 from behemoth.cli.sandbox import sandbox
 from behemoth.errors import BadRequest, BehemothError
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (download, symbols, select, versions, sandbox):
+for command in (download, symbols, select, versions, import_legacy, sandbox):
     app.command()(command)
 
 

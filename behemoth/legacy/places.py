@@ -20,7 +20,7 @@ def candidates(path: str, database: Path) -> list[Path]:
 
     Examples
     --------
-    >>> [str(p) for p in candidates("C:\\\\ticks\\\\2019\\\\10\\\\31\\\\A_0.h5", Path("old"))][-1]
+    >>> [str(place) for place in candidates("/another/2019/10/31/A_0.h5", Path("old"))]
     ['/another/2019/10/31/A_0.h5', 'old/2019/10/31/A_0.h5']
     """
     places = [database / path]  # an absolute path stands for itself

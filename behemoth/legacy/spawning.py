@@ -132,7 +132,7 @@ class Reading:
         rows: list[Row] = []
         odd: list[str] = []
         while True:
-            header, _ = self._receive()
+            header, _ = self._receive(PATIENCE)
             match header:
                 case {"kind": "rows", "rows": list(listed)}:
                     for values in listed:
@@ -177,7 +177,7 @@ class Reading:
 
     def _take(self, wanted: Wanted) -> Ticks | Unreadable:
         self._at = wanted.place
-        header, body = self._receive()
+        header, body = self._receive(self._patience)
         match header:
             case {"kind": "bad", "why": str(why)}:
                 return Unreadable(" ".join(why.split()))
@@ -190,9 +190,9 @@ class Reading:
                 return ticks
         raise self._nonsense()
 
-    def _receive(self) -> tuple[dict[str, Any], bytes]:
+    def _receive(self, patience: float) -> tuple[dict[str, Any], bytes]:
         """Wait for a message, but not for ever."""
-        watch = threading.Timer(self._patience, self._give_up)
+        watch = threading.Timer(patience, self._give_up)
         watch.start()
         try:
             message = protocol.receive(self._answers)
