@@ -137,7 +137,7 @@ class Reading:
                 case {"kind": "rows", "rows": list(listed)}:
                     for values in listed:
                         try:
-                            rows.append(_row(*values))
+                            rows.append(row_of(*values))
                         except (ValueError, TypeError) as error:
                             odd.append(f"row {values!s:.80}: {error}")
                 case {"kind": "index", "odd": list(more)}:
@@ -240,7 +240,8 @@ class Reading:
         )
 
 
-def _row(*values: Any) -> Row:
+def row_of(*values: Any) -> Row:
+    """Check a row of the index as the process tells it; raise `ValueError` or `TypeError`."""
     symbol, date, version, start, end, path = values
     if not (isinstance(symbol, str) and isinstance(path, str) and isinstance(version, int)):
         raise TypeError("a row is symbol, date, version, start, end and path")

@@ -79,7 +79,8 @@ def test_the_events_answer_every_instant_as_the_rows_do(shape):
         rows.append(row(version, start, None if last and opened else time))
     (events,) = decide(reversed(rows)).values()
     assert [event.time for event in events] == sorted({event.time for event in events})
-    moments = {moment for each in rows for moment in (each.start, each.end) if moment > START_AS_OF}
+    ends = {moment for each in rows for moment in (each.start, each.end)}
+    moments = ends - {START_AS_OF, LATEST_AS_OF}
     for moment in {m + step * RESOLUTION for m in moments for step in (-1, 0)} | {START_AS_OF}:
         newest = next((event for event in reversed(events) if event.time <= moment), None)
         assert (newest.row if newest else None) == known(rows, moment)
