@@ -123,7 +123,8 @@ def test_a_naive_time_is_utc_and_nanoseconds_are_cut(tmp_path):
 def test_a_row_that_makes_no_sense_is_told(tmp_path, change, line):
     row = {"symbol": "A", "date": D1, "version": 0, "start": T1, "end": END, "path": "a"} | change
     old = OldDatabase(tmp_path / "old")
-    old.note("B", pd.Timestamp(D1), 0, T1, END, "b")
+    day = pd.Timestamp(D1) if isinstance(row["date"], datetime) else D1
+    old.note("B", day, 0, T1, END, "b")
     old.note(*row.values())
     rows, odd = listed(old.write())
     assert [row[0] for row in rows] == ["B"]
