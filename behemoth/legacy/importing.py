@@ -97,7 +97,7 @@ def import_database(
         with LocalTickstore(table, summary.timestamp_column, clock) as tickstore:
             histories = history.decide(checked.contents)
             there = already_there(tickstore, histories, checked.contents)
-            todo = list(_batches(histories, there, checked.contents))
+            todo = list(batches(histories, there, checked.contents))
             source = str(database.resolve())
             _commit(tickstore, reading, todo, checked, source, on_progress)
             verified = verify(tickstore, checked.contents, on_progress)
@@ -120,7 +120,7 @@ def _check_places(database: Path, table: Path) -> None:
         raise BadRequest(f"the table {table} and the old database {database} share a folder")
 
 
-def _batches(
+def batches(
     histories: Mapping[Key, Sequence[Event]],
     there: Mapping[Key, int],
     contents: Mapping[Row, Content],

@@ -55,7 +55,8 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     symbol, date = request["symbol"], Date.fromisoformat(request["date"])
     try:
         frame = _open(Path(request["path"]))
-        ticks = codec.dismantle(frame, request["time_name"] or _time_name(frame))
+        time_name = request["time_name"] or _time_name(frame)
+        ticks = codec.dismantle(_uncounted(frame, time_name), time_name)
         splay = codec.write_splay(ticks, symbol, date, datetime.now(UTC))
     except MemoryError:  # says nothing about the file
         raise
@@ -78,6 +79,14 @@ def _time_name(frame: pd.DataFrame) -> str:
     index = frame.index if isinstance(frame, pd.DataFrame) else None
     named = isinstance(index, pd.DatetimeIndex) and isinstance(index.name, str)
     return str(index.name) if index is not None and named else "time"
+
+
+def _uncounted(frame: Any, time_name: str) -> Any:
+    """Drop an index that only counts the rows beside a column of times; files keep no RangeIndex."""
+    if isinstance(frame, pd.DataFrame) and time_name in frame.columns:
+        counted = frame.index.name is None and frame.index.equals(pd.RangeIndex(len(frame)))
+        return frame.reset_index(drop=True) if counted else frame
+    return frame
 
 
 def _why(error: Exception) -> str:
