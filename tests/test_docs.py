@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from behemoth import __version__
+from tests.legacy.old_database import small
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +41,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 @pytest.mark.slow
 def test_the_readme_runs_from_top_to_bottom(tmp_path, environment):
+    small(tmp_path / "old-db").write()
     done = []
     for kind, block in BLOCK.findall(README):
         if kind == "python":
@@ -52,7 +54,7 @@ def test_the_readme_runs_from_top_to_bottom(tmp_path, environment):
                 run([*BEHEMOTH, *words[1:]], tmp_path, environment)
                 done.append(words[1])
     assert done[:2] == ["download", "python"]
-    assert set(done) == {"download", "python", "symbols", "select", "versions"}
+    assert set(done) == {"download", "python", "symbols", "select", "versions", "import-legacy"}
 
 
 def test_the_readme_names_every_command_and_no_other():

@@ -82,7 +82,7 @@ def _time_name(frame: pd.DataFrame) -> str:
 
 
 def _uncounted(frame: Any, time_name: str) -> Any:
-    """Drop an index that only counts the rows beside a column of times; files keep no RangeIndex."""
+    """Drop an index that only counts the rows: beside a column of times, it says nothing."""
     if isinstance(frame, pd.DataFrame) and time_name in frame.columns:
         counted = frame.index.name is None and frame.index.equals(pd.RangeIndex(len(frame)))
         return frame.reset_index(drop=True) if counted else frame

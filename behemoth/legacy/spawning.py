@@ -86,9 +86,8 @@ class Reading:
         self._at = database / "index.h5"
         self._hung = False
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        paths = [path for path in sys.path if path]  # what this process imports, and no more
-        paths.append(str(Path(__file__).resolve().parents[2]))
-        # -P: the folder that it is started in may be anybody's
+        # It imports from where this process does; with -P, not from the folder it is started in.
+        paths = [str(Path(path).absolute()) for path in sys.path]
         command = [sys.executable, "-P", "-W", "ignore", "-m", "behemoth.legacy.reading"]
         try:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -229,8 +228,8 @@ def test_what_was_added_after_an_import_is_refused(old, table):
 def spoil(old):
     """Lose one file, damage another, put mixed objects into a third; give their rows."""
     lost, damaged, mixed = old.rows[0], old.rows[2], old.rows[5]
-    os.unlink(lost["path"])
-    with open(damaged["path"], "r+b") as file:
+    Path(lost["path"]).unlink()
+    with Path(damaged["path"]).open("r+b") as file:
         file.write(bytes(4096))
     odd = pd.read_hdf(mixed["path"]).assign(what=[{"a": 1}])
     old.put("ETH-USD", D2, 0, T1, T2, odd)
