@@ -18,7 +18,7 @@ from rich.progress import Progress as Bar
 from behemoth import layout
 from behemoth.cli.progress import LINE_EVERY
 from behemoth.cli.read import DB, DEFAULT_DB, JSON
-from behemoth.errors import BadRequest
+from behemoth.errors import BadRequest, CommitUnknown, EnvironmentFailed
 from behemoth.legacy import Progress, Summary, import_database
 
 WARNING = (
@@ -81,13 +81,16 @@ def import_legacy(
 
 
 def _run(work: Callable[[], Summary]) -> Summary:
+    """Do the work; where it ends early and going on helps, say so."""
+    on = "what was committed stays, the same command goes on from there"
     try:
         return work()
     except KeyboardInterrupt:
-        typer.echo(
-            "behemoth: stopped; what was committed stays, the same command goes on from there",
-            err=True,
-        )
+        typer.echo(f"behemoth: stopped; {on}", err=True)
+    except EnvironmentFailed as error:
+        typer.echo(f"behemoth: {error}; {on}", err=True)
+    except CommitUnknown:
+        typer.echo(f"behemoth: the disk failed, the last commit may or may not be; {on}", err=True)
     raise typer.Exit(1)
 
 

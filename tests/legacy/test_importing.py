@@ -73,21 +73,28 @@ def assert_answers_alike(old, table, name="time"):
                 pd.testing.assert_frame_equal(frame, expected, check_freq=False)
 
 
-def test_every_version_is_known_when_it_was(old, table):
-    """Corrected, deleted, and back again; the old files are as they were."""
-    folder = old.write()
-    before = {path: path.read_bytes() for path in folder.rglob("*.h5")}
-    summary = import_database(folder, table)
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """A small database and its table, for tests that only look; and what the import told."""
+    folder = tmp_path_factory.mktemp("imported")
+    old = small(folder / "old")
+    before = {path: path.read_bytes() for path in old.write().rglob("*.h5")}
+    summary = import_database(old.folder, folder / "db" / "TABLE")
+    assert {path: path.read_bytes() for path in old.folder.rglob("*.h5")} == before
+    return old, folder / "db" / "TABLE", summary
+
+
+def test_every_version_is_known_when_it_was(imported):
+    """Corrected, deleted, and back again."""
+    old, table, summary = imported
     assert_answers_alike(old, table)
     assert (summary.symbols, summary.dates, summary.versions) == (2, 4, 7)
     assert (summary.inserts, summary.deletes, summary.already_there) == (7, 2, 0)
     assert (summary.ticks, summary.verified, summary.bad) == (13, 7, ())
-    assert {path: path.read_bytes() for path in folder.rglob("*.h5")} == before
 
 
-def test_a_delete_is_a_revision_and_its_gap_stays(old, table):
-    import_database(old.write(), table)
-    with LocalTickstore(table) as store:
+def test_a_delete_is_a_revision_and_its_gap_stays(imported):
+    with LocalTickstore(imported[1]) as store:
         told = [(r.kind, r.start_time) for r in store.revisions("ETH-USD") if r.date == D2]
         assert told[:2] == [("insert", utc(T1)), ("delete", utc(T2))]
         assert len(told) == 3
@@ -95,8 +102,8 @@ def test_a_delete_is_a_revision_and_its_gap_stays(old, table):
         assert not store.select("ETH-USD", as_of_time=utc(T2) - MICROSECOND).empty
 
 
-def test_the_log_says_where_it_came_from(old, table):
-    import_database(old.write(), table)
+def test_the_log_says_where_it_came_from(imported):
+    old, table, _ = imported
     said = [path.read_text() for path in sorted((table / "log").iterdir())]
     assert len(said) == 3
     assert all(str(old.folder) in each and "2019 code" in each for each in said)

@@ -59,6 +59,7 @@ def count(table):
         return sum(len(store.revisions(symbol)) for symbol in ("A", "B"))
 
 
+@pytest.mark.slow
 def test_a_killed_import_goes_on(old, tmp_path):
     """Killed while it checks, and twice while it commits, two changes at a time."""
     table = tmp_path / "db" / "TABLE"
@@ -76,6 +77,7 @@ def test_a_killed_import_goes_on(old, tmp_path):
     assert_answers_alike(old, table)
 
 
+@pytest.mark.slow
 def test_an_import_that_was_killed_at_its_end_is_done(old, tmp_path):
     table = tmp_path / "db" / "TABLE"
     killed_after(old, table, "verifying 3")
