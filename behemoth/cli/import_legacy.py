@@ -114,7 +114,7 @@ def _tell(summary: Summary, path: Path) -> None:
 def _tell_bad(summary: Summary) -> None:
     """List the bad files on stderr, a line for each."""
     for bad in summary.bad[:SHOWN]:
-        typer.echo(f"behemoth: {bad.file}: {bad.why}", err=True)
+        typer.echo(f"behemoth: {bad}", err=True)
     if len(summary.bad) > SHOWN:
         typer.echo(f"behemoth: and {len(summary.bad) - SHOWN:,} more; --json lists all", err=True)
     if not summary.committed:

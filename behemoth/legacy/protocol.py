@@ -53,6 +53,12 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
     return header, _exactly(stream, of_body)
 
 
+def printable(text: str, most: int = 500) -> str:
+    """Give a text of the other side as one line that does nothing to a terminal."""
+    line = " ".join(text.split())[:most]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
 def _exactly(stream: BinaryIO, length: int) -> bytes:
     """Read so many bytes piece by piece: a length alone reserves no memory."""
     pieces = []

@@ -28,6 +28,7 @@ from behemoth.codec import Ticks
 from behemoth.errors import Corrupt, EnvironmentFailed
 from behemoth.legacy import protocol
 from behemoth.legacy.history import Row
+from behemoth.legacy.protocol import printable
 
 PATIENCE = 600.0
 """Seconds that one file may take."""
@@ -138,11 +139,11 @@ class Reading:
                         try:
                             rows.append(row_of(*values))
                         except (ValueError, TypeError) as error:
-                            odd.append(f"row {values!s:.80}: {error}")
+                            odd.append(printable(f"row {values!s:.80}: {error}"))
                 case {"kind": "index", "odd": list(more)}:
-                    return rows, [*odd, *map(str, more)]
+                    return rows, [*odd, *(printable(str(line)) for line in more)]
                 case {"kind": "unreadable", "why": str(why)}:
-                    raise Corrupt(f"{self._at} is no index of an old database: {why}")
+                    raise Corrupt(f"{self._at} is no index of an old database: {printable(why)}")
                 case _:
                     raise self._nonsense()
 
@@ -179,7 +180,7 @@ class Reading:
         header, body = self._receive(self._patience)
         match header:
             case {"kind": "bad", "why": str(why)}:
-                return Unreadable(" ".join(why.split()))
+                return Unreadable(printable(why))
             case {"kind": "splay", "rows": int(rows), "digest": str(digest)}:
                 row = wanted.row
                 promise = codec.Promise(row.symbol, row.date, rows, len(body), digest)
@@ -226,7 +227,7 @@ class Reading:
             how = f"by signal {-code}"
         self._noise.seek(0)
         said = self._noise.read()[-10_000:].decode(errors="replace").split("\n")
-        last = next((f": {line.strip():.300}" for line in reversed(said) if line.strip()), "")
+        last = next((f": {printable(line)}" for line in reversed(said) if line.strip()), "")
         return Corrupt(
             f"{self._at}: opening it ended the process that reads old files, {how}{last}; move the "
             "file away, or restore it"

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import date as Date
 from typing import Any
 
+from behemoth.legacy.protocol import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -46,6 +48,9 @@ class BadFile:
     date: Date
     version: int
     why: str
+
+    def __str__(self) -> str:
+        return printable(f"{self.file}: {self.why}", most=5_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from behemoth import BiTimestamp, LocalTickstore
 from tests.cli.test_read import behemoth
-from tests.legacy.old_database import D1, END, T1, small
+from tests.legacy.hostile import GETPID, HANG, poison
+from tests.legacy.old_database import D1, END, T1, bars, small
 
 
 @pytest.fixture
@@ -46,9 +50,8 @@ def test_an_import_says_what_it_did(old):
     assert len(again.stderr.splitlines()) == 1
     told = json.loads(again.stdout)
     assert (told["inserts"], told["already_there"], told["bad"]) == (0, 9, [])
-    db = str(old.folder.parent / "db")
-    shown = behemoth("select", "BTC-USD", "--db", db, "--table", "OLD", "--json")
-    assert [row["close"] for row in json.loads(shown.stdout)] == [1.0, 2.0, 3.0, 4.0, 5.5, 6.0]
+    with LocalTickstore(old.folder.parent / "db" / "OLD") as store:
+        assert len(store.select("BTC-USD")) == 6
 
 
 def test_without_a_yes_and_without_a_terminal_nothing_is_opened(old):
@@ -74,6 +77,28 @@ def test_a_person_is_asked(old, answer, code):
     assert ended.returncode == code, ended.stderr
     assert f"Open the files of {old.folder}?" in ended.stderr
     assert db.exists() == (code == 0)
+
+
+def test_ctrl_c_stops_it_in_one_line(old, tmp_path):
+    """The process that was at a file ends with it."""
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    poison(old.rows[3]["path"], f"open({str(told)!r}, 'w').write(str({GETPID})), {HANG}")
+    command = [sys.executable, "-m", "behemoth", "import-legacy", str(old.folder), "--yes"]
+    command += ["--db", str(tmp_path / "db"), "--table", "OLD"]
+    listening = os.open(told, os.O_RDONLY | os.O_NONBLOCK)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as importer:
+        assert select.select([listening], [], [], 60)[0]
+        opener = int(os.read(listening, 100))
+        importer.send_signal(signal.SIGINT)
+        _, stderr = importer.communicate(timeout=60)
+    os.close(listening)
+    assert importer.returncode == 1
+    assert stderr.splitlines()[1:] == [
+        "behemoth: stopped; what was committed stays, the same command goes on from there"
+    ]
+    with pytest.raises(ProcessLookupError):
+        os.kill(opener, 0)
 
 
 def test_bad_files_are_listed_and_can_be_left_out(old):
@@ -105,9 +130,8 @@ def test_an_error_is_one_line_and_an_exit_code(old, what):
         old.write()
         message = "contradicts itself, nothing was imported: 'BTC-USD' 2019-10-30 version 1"
     elif what == "other table":
-        assert imported(old, "--yes").returncode == 0
-        old.rows[2]["start_time"] = old.rows[1]["end_time"] = T1.replace(minute=1)
-        old.write()
+        with LocalTickstore(old.folder.parent / "db" / "OLD") as store:
+            store.insert("BTC-USD", BiTimestamp(D1), bars(D1, 1.0))
         code, message = 2, "import into another table"
     else:
         words, code, message = ["--yes", "--db", str(old.folder)], 2, "share a folder"

@@ -8,12 +8,11 @@ from typing import Any
 
 import tables
 
-MARK = (
-    "(__import__('pathlib').Path({path!r}).open('a').write(str(__import__('os').getpid()) + ' '))"
-)
+GETPID = "__import__('os').getpid()"
+MARK = f"open({{path!r}}, 'a').write(str({GETPID}) + ' ')"
 """Leaves the number of the process that ran it in a file."""
 
-DIE = "__import__('os').kill(__import__('os').getpid(), 9)"
+DIE = f"__import__('os').kill({GETPID}, 9)"
 LEAVE = "__import__('sys').exit('had enough')"
 HANG = "__import__('time').sleep(3600)"
 SHOUT = "print('x' * 100_000), __import__('os').write(1, b'noise' * 1000)"

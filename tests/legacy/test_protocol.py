@@ -54,3 +54,8 @@ def test_what_is_no_message_is_refused(data):
 def test_a_length_alone_reserves_no_memory():
     with pytest.raises(EOFError):
         protocol.receive(io.BytesIO(protocol.LENGTHS.pack(2, protocol.MAX_BODY) + b"{}"))
+
+
+def test_what_the_other_side_says_does_nothing_to_a_terminal():
+    assert protocol.printable("a\n b\x1b[2J\x07 ü\u202e") == "a b?[2J? ü?"
+    assert len(protocol.printable("x" * 1000)) == 500
