@@ -9,8 +9,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from behemoth.cli.download import download
+from behemoth.cli.history import log, versions
 from behemoth.cli.import_legacy import import_legacy
-from behemoth.cli.read import select, symbols, versions
+from behemoth.cli.maintain import copy, reindex, verify
+from behemoth.cli.read import select, symbols
 from behemoth.cli.sandbox import sandbox
 from behemoth.errors import BadRequest, BehemothError
 from behemoth.version import __version__
@@ -23,7 +25,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (download, symbols, select, versions, import_legacy, sandbox):
+COMMANDS = (
+    *(download, symbols, select, versions, log),
+    *(verify, reindex, copy, import_legacy, sandbox),
+)
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -41,8 +41,13 @@ with LocalTickstore(Path(sys.argv[1])) as store:
         store.versions(symbol), store.revisions(symbol), store.observations(symbol)
         store.insert(symbol, BiTimestamp(date(2019, 10, 29)), store.select(symbol))
         store.delete(symbol, BiTimestamp(date(2019, 10, 29)))
-    store.index, store.token, store.flush()
-with LocalTickstore(Path(sys.argv[1])) as store:
+        store.undelete(symbol, BiTimestamp(date(2019, 10, 29)))
+        store.delete(symbol, BiTimestamp(date(2019, 10, 29)))
+    store.index, store.token, store.log(), store.flush()
+    store.copy(sys.argv[1] + "-COPY")
+    assert store.verify().empty and store.verify(repair=True).empty
+    store.reindex()
+with LocalTickstore(sys.argv[1] + "-COPY") as store:
     again = len(store.select(store.symbols()))
     store.destroy()
 print(json.dumps([len(ticks), again, unpickled]))
