@@ -193,8 +193,9 @@ class Reading:
     def _receive(self, patience: float) -> tuple[dict[str, Any], bytes]:
         """Wait for a message, but not for ever."""
         watch = threading.Timer(patience, self._give_up)
-        watch.start()
+        watch.daemon = True  # an interrupt while it starts must not leave it to wait for
         try:
+            watch.start()
             message = protocol.receive(self._answers)
         except EOFError as error:
             raise self._ended() from error

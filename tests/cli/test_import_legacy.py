@@ -88,10 +88,13 @@ def test_ctrl_c_stops_it_in_one_line(old, tmp_path):
     command += ["--db", str(tmp_path / "db"), "--table", "OLD"]
     listening = os.open(told, os.O_RDONLY | os.O_NONBLOCK)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as importer:
-        assert select.select([listening], [], [], 60)[0]
-        opener = int(os.read(listening, 100))
-        importer.send_signal(signal.SIGINT)
-        _, stderr = importer.communicate(timeout=60)
+        try:
+            assert select.select([listening], [], [], 60)[0]
+            opener = int(os.read(listening, 100))
+            importer.send_signal(signal.SIGINT)
+            _, stderr = importer.communicate(timeout=60)
+        finally:
+            importer.kill()
     os.close(listening)
     assert importer.returncode == 1
     assert stderr.splitlines()[1:] == [
