@@ -11,6 +11,7 @@ import typer
 from behemoth.cli.download import download
 from behemoth.cli.read import select, symbols, versions
 from behemoth.cli.sandbox import sandbox
+from behemoth.cli.torture import torture
 from behemoth.errors import BadRequest, BehemothError
 from behemoth.version import __version__
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (download, symbols, select, versions, sandbox):
+for command in (download, symbols, select, versions, torture, sandbox):
     app.command()(command)
 
 

@@ -5,9 +5,11 @@ What does not live here: who wrote, and what was done to them meanwhile (`behemo
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -107,12 +109,14 @@ class _Audit:
     def _check_revisions(self, index: pd.DataFrame) -> None:
         """Every commit is about all that was intended, and about nothing else."""
         index = index.assign(day=index["date"].dt.strftime("%Y-%m-%d"))
-        for number, rows in index.groupby("commit"):
+        about_of: dict[int, set[tuple[str, str]]] = defaultdict(set)
+        for number, *what in zip(index["commit"], index["symbol"], index["day"], strict=True):
+            about_of[number].add((what[0], what[1]))
+        for number, about in about_of.items():
             intent = self._account.intents.get(self._intent_of.get(number, ""))
-            about = set(zip(rows["symbol"], rows["day"], strict=True))
             if intent is not None and about != intent.about:
                 self._ledger.halved += 1
-                self._ledger.trouble(f"commit {number} has {sorted(about)} alone of {intent}")
+                self._ledger.trouble(f"commit {number} has {sorted(about)} of {intent}")
 
     def _check_acknowledged(self, index: pd.DataFrame) -> None:
         """Versions and digests are those that the writer was told."""
@@ -134,7 +138,8 @@ class _Audit:
         """Each revision shows, as of its start, the ticks that its mark stands for."""
         inserts = index[index["kind"] == "insert"]
         wrote = dict(zip(inserts["path"], inserts["commit"].map(self._intent_of), strict=True))
-        for row in index.itertuples():
+        rows: Any = index.itertuples()  # the stubs know no columns
+        for row in rows:
             name, day = self._intent_of.get(row.commit, ""), row.date.date()
             try:
                 frame = tickstore.select(row.symbol, day, day, as_of_time=row.start_time)

@@ -108,11 +108,17 @@ class Crew:
             yield self._chance.uniform(0.0, self._settings.seconds), number, kind, 0
 
     def __enter__(self) -> Self:
-        roles: list[Role] = ["writer"] * self._settings.writers
-        roles += ["reader"] * self._settings.readers + ["repairer"] * self._settings.repairers
+        numbers: dict[Role, int] = {
+            "writer": self._settings.writers,
+            "reader": self._settings.readers,
+            "repairer": self._settings.repairers,
+        }
+        roles = [role for role, number in numbers.items() for _ in range(number)]
         try:
             for place, role in enumerate(roles, start=1):
                 self._start(role, place, 0, self._settings.commits)
+            while not all(member.ready for member in self._members):
+                self._hear(TICK)
         except BaseException:
             self._end()
             raise

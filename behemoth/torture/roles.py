@@ -205,11 +205,11 @@ class Reader(_Worker):
         if frame.empty:
             return
         marks = frame["mark"].unique().tolist()
-        parts = dict(list(frame.groupby(level="symbol")))
-        if len(marks) != 1 or set(parts) != set(content.TOGETHER):
-            raise Wrong(f"half a transaction: {day} shows the marks {marks} in {sorted(parts)}")
-        for symbol, part in parts.items():
-            _check_whole(part.droplevel("symbol"), str(symbol), day)
+        found = frame.index.unique("symbol").tolist()
+        if len(marks) != 1 or found != list(content.TOGETHER):
+            raise Wrong(f"half a transaction: {day} shows the marks {marks} in {found}")
+        for symbol in found:
+            _check_whole(frame.loc[symbol], symbol, day)
 
     def _check_single(self, tickstore: LocalTickstore) -> None:
         """See all ticks of one insert."""
@@ -219,9 +219,7 @@ class Reader(_Worker):
         if not frame.empty:
             _check_whole(frame, symbol, day)
 
-    def _check_again(
-        self, tickstore: LocalTickstore, asked: list[tuple[datetime, str]]
-    ) -> None:
+    def _check_again(self, tickstore: LocalTickstore, asked: list[tuple[datetime, str]]) -> None:
         """Get the answer again that was given before."""
         together = [*content.TOGETHER, *content.singles(self._orders.symbols)[:4]]
         commits = [r.commit_time for symbol in together for r in tickstore.revisions(symbol)]

@@ -37,7 +37,7 @@ class Progress:
 
 def torture(
     db: Path,
-    settings: Settings = Settings(),
+    settings: Settings | None = None,
     *,
     keep: bool = False,
     on_progress: Callable[[Progress], None] = lambda _: None,
@@ -49,7 +49,7 @@ def torture(
     db
         A folder that is there; the table is made in a fresh one in it, and nothing else touched.
     settings
-        How hard.
+        How hard; by default as `Settings` says.
     keep
         Leave the table there; by default it is removed, after an interrupt too.
     on_progress
@@ -66,7 +66,7 @@ def torture(
         raise BadRequest(f"there is no folder {db}; name the one to be tried, or make it")
     folder = db / f"behemoth-torture-{uuid.uuid4().hex[:8]}"
     try:
-        return _torture(folder, settings, on_progress)
+        return _torture(folder, settings or Settings(), on_progress)
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)

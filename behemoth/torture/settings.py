@@ -71,7 +71,7 @@ class Settings:
     @property
     def kills_planned(self) -> int:
         """How many kills there shall be."""
-        return round(self.seconds * 4 / 3) if self.kills is None else self.kills
+        return round(self.seconds) if self.kills is None else self.kills
 
     @property
     def stops_planned(self) -> int:
