@@ -1,0 +1,181 @@
+"""Many processes on one table: nothing is lost, doubled or seen by halves, and nobody starves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+
+from behemoth import BiTimestamp, LocalTickstore
+from behemoth.stores import LocalStore
+from behemoth.tickstore import Tickstore
+from behemoth.torture import Settings, torture
+from tests.tickstore.test_verbs import AT, DAY, bars, prices
+
+CROWDS = {
+    "one symbol": {"verbs": {"insert": 1}, "symbols": 1},
+    "many symbols": {"verbs": {"insert": 1}, "symbols": 24},
+    "transactions over the same symbols": {"verbs": {"transaction": 1}},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_eight_processes_commit_and_nothing_is_lost(tmp_path, full, tell, crowd):
+    """Readers see no half and no error; repair all the while takes nothing from the living."""
+    commits = 100 if full else 5
+    settings = Settings(seconds=1200, writers=8, commits=commits, kills=0, stops=0, **CROWDS[crowd])
+    ledger = torture(tmp_path, settings)
+    tell(ledger)
+    assert ledger.troubles == []
+    assert ledger.sound
+    assert ledger.acknowledged == ledger.present == 8 * commits + 1  # one makes the table
+    assert ledger.unacknowledged == 0
+    assert ledger.repairs > 1
+    assert ledger.reader_checks > 0
+
+
+COMMITTER = """
+import sys, threading, os
+from behemoth import LocalTickstore
+from tests.tickstore.test_verbs import AT, bars
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+with LocalTickstore(sys.argv[1]) as store:
+    while True:
+        store.insert(sys.argv[2], AT, bars(1.0))
+        print(flush=True)
+"""
+
+
+class Counting(LocalStore):
+    """Counts how often a commit was tried."""
+
+    tries = 0
+
+    def publish(self, staged, key):
+        self.tries += key.startswith("log/")
+        super().publish(staged, key)
+
+
+@pytest.mark.slow
+def test_a_big_transaction_does_not_starve(tmp_path, full, tell):
+    """Four processes commit without a pause; whoever brings 1,565 splays comes through."""
+    splays = 1565 if full else 200
+    days = [BiTimestamp(DAY + timedelta(days=n)) for n in range(splays)]
+    store = Counting(tmp_path / "TABLE")
+    with ExitStack() as stack:
+        for number in range(4):
+            command = [sys.executable, "-c", COMMITTER, str(tmp_path / "TABLE"), f"S-{number}"]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            small = stack.enter_context(subprocess.Popen(command, **pipes))
+            stack.callback(small.stdin.close)
+            stack.callback(small.stdout.close)
+            small.stdout.readline()
+        with Tickstore(store) as tickstore, tickstore.transaction() as big:
+            for day in days:
+                big.insert("BIG", day, bars(1.0, start=str(day.as_at_date)))
+            begun, before = time.monotonic(), int(tickstore.token.split("-")[0])
+        seconds = time.monotonic() - begun
+    (number,) = {revision.commit for revision in big.revisions}
+    tell(
+        f"  {splays:,} splays committed in {seconds:.1f} s, at try {store.tries}, while four "
+        f"processes made {number - before - 1:,} commits"
+    )
+    assert len(LocalTickstore(tmp_path / "TABLE").revisions("BIG")) == splays
+    assert store.tries < 100
+
+
+HALTED = """
+import os, signal, sys
+from pathlib import Path
+from behemoth.stores import LocalStore
+from behemoth.tickstore import Tickstore
+from tests.tickstore.test_verbs import AT, bars
+
+class Halting(LocalStore):
+    left, halted = 0, False
+
+def halting(name):
+    def step(self, *arguments):
+        self.left -= 1
+        if self.left == 0:
+            self.halted = True
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return getattr(LocalStore, name)(self, *arguments)
+    return step
+
+for name in ("stage", "publish", "sync", "get", "exists", "keys", "remove"):
+    setattr(Halting, name, halting(name))
+
+folder, verb = sys.argv[1:]
+step = 1
+while step:
+    store = Halting(Path(folder) / str(step))
+    tickstore = Tickstore(store)
+    if verb != "the first insert":
+        tickstore.insert("B", AT, bars(0.0))
+    if verb == "flush":
+        tickstore.flush()
+        tickstore.insert("A", AT, bars(9.0), message="halted")
+        store.left = step
+        tickstore.flush()
+    else:
+        store.left = step
+        with tickstore.transaction(message="halted") as many:
+            for symbol in ("A", "B", "C") if verb == "transaction" else "A":
+                many.insert(symbol, AT, bars(9.0))
+    print(flush=True)
+    step = step + 1 if store.halted else 0
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["the first insert", "insert", "transaction", "flush"])
+def test_a_writer_that_is_halted_at_any_step_loses_and_doubles_nothing(tmp_path, tell, verb):
+    """Meanwhile others commit the same symbol and date, write checkpoints, and repair."""
+    command = [sys.executable, "-c", HALTED, str(tmp_path), verb]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        step = 1
+        while os.WIFSTOPPED(os.waitpid(writer.pid, os.WUNTRACED)[1]):
+            table = tmp_path / str(step)
+            with LocalTickstore(table) as other:
+                for price in (1.0, 2.0):
+                    other.insert("A", AT, bars(price))
+                    other.flush()
+                    found = other.verify(repair=True)
+                    assert set(found["problem"]) <= {"orphan", "leftover"}, (step, found)
+            os.kill(writer.pid, signal.SIGCONT)
+            assert writer.stdout.readline() == "\n", step
+            check(table, verb, step)
+            step += 1
+        writer.returncode = 0
+    tell(f"  {verb}: {step - 1} steps")
+    assert step > 8
+
+
+def check(table, verb, step):
+    """One commit by each, whole and readable, from the log and from the checkpoint alike."""
+    with LocalTickstore(table) as store:
+        log = store.log()
+        assert log["message"].tolist().count("halted") == 1, step
+        number = log.index[log["message"] == "halted"][0]
+        written = store.index.reset_index().query(f"commit == {number}")
+        symbols = ["A", "B", "C"] if verb == "transaction" else ["A"]
+        assert written["symbol"].tolist() == symbols, step
+        for row in written.itertuples():
+            assert prices(store.select(row.symbol, as_of_time=row.commit_time)) == [9.0], step
+        assert sorted(map(price_of(store), store.revisions("A"))) == [1.0, 2.0, 9.0], step
+        repaired = store.verify(repair=True)
+        assert set(repaired["problem"]) <= {"orphan", "leftover"}, (step, repaired)
+        assert store.verify().empty, step
+
+
+def price_of(store):
+    """Read the one price of a revision."""
+    return lambda revision: prices(store.select(revision.symbol, as_of_time=revision.start_time))[0]
