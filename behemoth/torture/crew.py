@@ -6,7 +6,6 @@ What does not live here: what they do (`behemoth.torture.roles`) and whether the
 
 from __future__ import annotations
 
-import heapq
 import json
 import os
 import random
@@ -15,12 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from behemoth.torture.ledger import Ledger
 from behemoth.torture.settings import Orders, Role, Settings
@@ -29,6 +27,10 @@ TICK = 0.05
 """Seconds between two looks at the time, at most."""
 
 LONGEST_HALT = 1.0
+LONGEST_VERB = 0.03
+"""Seconds; for drawing a moment within a verb."""
+
+Disturbance = Literal["kill", "halt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +100,19 @@ class Crew:
         self._selector = selectors.DefaultSelector()
         self._members: list[_Member] = []
         self._known = 1
-        self._due = list(self._plan())
-        heapq.heapify(self._due)
+        self._beats = 0
+        self._plan = self._drawn()
+        self._resting: list[tuple[float, _Member]] = []
 
-    def _plan(self) -> Iterator[tuple[float, int, str, int]]:
-        """Draw when somebody is killed or halted: seconds since the start."""
-        kinds = ["kill"] * self._settings.kills_planned + ["halt"] * self._settings.stops_planned
-        for number, kind in enumerate(kinds):
-            yield self._chance.uniform(0.0, self._settings.seconds), number, kind, 0
+    def _drawn(self) -> list[tuple[float, Disturbance]]:
+        """Draw when somebody is killed or halted: seconds, or verbs, since the start; by time."""
+        kinds: list[Disturbance] = ["kill"] * self._settings.kills_planned
+        kinds += ["halt"] * self._settings.stops_planned
+        self._chance.shuffle(kinds)
+        last = self._settings.seconds
+        if self._settings.pace is not None:
+            last = float(self._settings.pace * len(kinds))
+        return list(zip(sorted(self._chance.uniform(0.0, last) for _ in kinds), kinds, strict=True))
 
     def __enter__(self) -> Self:
         numbers: dict[Role, int] = {
@@ -134,14 +141,18 @@ class Crew:
 
     def work(self, until: Callable[[float], bool]) -> None:
         """Let them work until the time is over, every writer is done, or `until` says so."""
-        begun = time.monotonic()
+        begun, paced = time.monotonic(), self._settings.pace is not None
         while (now := time.monotonic() - begun) < self._settings.seconds:
             self._hear(TICK)
             if until(now) or not any(m.orders.role == "writer" for m in self._members):
                 return
-            while self._due and self._due[0][0] <= now:
-                if not self._disturb(now, *heapq.heappop(self._due)[2:]):
+            self._wake(time.monotonic())
+            while self._plan and self._plan[0][0] <= (self._beats if paced else now):
+                if not self._disturb(self._plan[0][1]):
                     break
+                self._plan.pop(0)
+            if paced and not self._plan:
+                return
 
     def _start(self, role: Role, place: int, life: int, commits: int | None) -> None:
         orders = Orders(
@@ -195,6 +206,7 @@ class Crew:
             case {"intent": name, "verb": verb, "about": about}:
                 account.intents[name] = Intent(verb, frozenset((s, day) for s, day in about))
                 member.verb = verb
+                self._beats += 1
             case {"done": name}:
                 account.done[name] = said
                 self._known = max(self._known, said["commit"])
@@ -205,6 +217,7 @@ class Crew:
                 member.verb = ""
             case {"doing": verb}:
                 member.verb = verb
+                self._beats += verb != "read"
             case {"did": verb}:
                 ledger.checkpoints += verb == "flush"
                 ledger.repairs += verb == "verify"
@@ -223,35 +236,37 @@ class Crew:
             case {"over": _}:
                 member.over = True
 
-    def _disturb(self, now: float, kind: str, pid: int) -> bool:
-        """Kill or halt somebody, or let somebody go on; ``False`` when nobody is there for it."""
-        if kind == "continue":
-            for member in self._members:
-                if member.process.pid == pid and member.halted:
-                    member.process.send_signal(signal.SIGCONT)
-                    member.halted = False
-            return True
+    def _disturb(self, kind: Disturbance) -> bool:
+        """Kill or halt somebody; ``False`` when nobody is there for it."""
         able = [m for m in self._members if m.ready and not m.killed and not m.over]
         if kind == "halt":
             able = [member for member in able if not member.halted]
         if not able:
-            heapq.heappush(self._due, (now + TICK, len(self._due), kind, pid))
             return False
         member = self._chance.choice(able)
+        time.sleep(self._chance.uniform(0.0, LONGEST_VERB))  # anywhere within the verb
         if kind == "halt":
             member.process.send_signal(signal.SIGSTOP)
             member.halted = True
             self._ledger.stops += 1
-            later = now + self._chance.uniform(0.0, LONGEST_HALT)
-            heapq.heappush(self._due, (later, len(self._due), "continue", member.process.pid))
+            until = time.monotonic() + self._chance.uniform(0.0, LONGEST_HALT)
+            self._resting.append((until, member))
         else:
             member.process.kill()
             member.killed = True
             self._ledger.kills += 1
-            within = Counter(self._ledger.kills_in)
-            within[member.verb or "between"] += 1
-            self._ledger.kills_in = dict(within)
+            verb = member.verb or "between"
+            self._ledger.kills_in[verb] = self._ledger.kills_in.get(verb, 0) + 1
         return True
+
+    def _wake(self, now: float) -> None:
+        """Let those go on whose halt is over."""
+        for until, member in list(self._resting):
+            if until <= now:
+                self._resting.remove((until, member))
+                member.halted = False
+                if member in self._members:  # not reaped, so the process id is still its own
+                    member.process.send_signal(signal.SIGCONT)
 
     def _reap(self, member: _Member) -> None:
         """Take leave of a process that has closed its output."""

@@ -31,6 +31,9 @@ class Settings:
     kills, stops
         How often one of them is killed (SIGKILL), or halted for a moment (SIGSTOP); ``None``: so
         many a minute as a machine of two cores can stand.
+    pace
+        After how many verbs, on average, the next is killed or halted, and it ends with the last;
+        ``None``: spread over the time.
     max_mb
         It ends early when the table has grown beyond so many megabytes.
     seed
@@ -49,6 +52,7 @@ class Settings:
     repairers: int = 1
     kills: int | None = None
     stops: int | None = None
+    pace: int | None = None
     max_mb: int = 500
     seed: int = 0
     verbs: Mapping[str, int] = field(default_factory=lambda: VERBS)
