@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -53,7 +55,7 @@ def test_its_folder_is_removed_when_it_is_interrupted(tmp_path, how):
     command = [*BEHEMOTH, "--db", str(tmp_path), "--seconds", "600"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as torture:
         while torture.poll() is None and not list(tmp_path.glob("*/TABLE/log/0000000005.json")):
-            os.sched_yield()
+            time.sleep(0.01)
         torture.send_signal(how)
         said = torture.stderr.read()
     assert torture.returncode == 1
@@ -100,7 +102,5 @@ def test_a_file_system_that_takes_no_files_is_refused_clearly():
     """One line, no traceback."""
     ended = run("--db", "/proc")
     assert ended.returncode == 1
-    assert ended.stderr.startswith(
-        "behemoth: cannot make the folder of /proc/behemoth-torture-"
-    ) or (ended.stderr.startswith("behemoth: cannot write /proc/behemoth-torture-"))
+    assert re.match(r"behemoth: cannot write /proc/behemoth-torture-.*another folder", ended.stderr)
     assert len(ended.stderr.splitlines()) == 1

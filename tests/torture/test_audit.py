@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -72,7 +73,7 @@ def lose_a_commit(table, _):
 def damage_a_splay(table, _):
     path = table / f"{str(DAY).replace('-', '/')}/S-0_0001.h5"
     path.chmod(0o644)
-    path.write_bytes(path.read_bytes()[:-100] + bytes(100))
+    path.write_bytes(bytes(path.stat().st_size))
 
 
 def commit_again(table, account):
@@ -129,21 +130,27 @@ def test_a_table_that_cannot_be_opened_is_not_sound(table, account):
     assert "missing" in ledger.verdict
 
 
-def test_a_worker_ends_with_whoever_started_it(table, account):
+def worker(table, known):
+    """Start a reader."""
+    orders = Orders(str(table), "reader", 1, 0, 0, Settings().verbs, 1, None, known)
+    command = [sys.executable, "-m", "behemoth.torture.worker", orders.encode()]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+@pytest.mark.usefixtures("account")
+def test_a_worker_ends_with_whoever_started_it(table):
     """Its stdin closes when the parent dies, however it dies."""
-    orders = Orders(str(table), "reader", 1, 0, 0, Settings().verbs, 1, None, 1)
-    command = [sys.executable, "-m", "behemoth.torture.worker", orders.encode()]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes) as worker:
-        assert worker.stdout.readline() == b'{"ready": true}\n'
-        worker.stdin.close()
-        worker.stdout.read()
-    assert worker.returncode == 3
+    with worker(table, known=5) as reader:
+        assert reader.stdout.readline() == b'{"ready": true}\n'
+        reader.stdin.close()
+        reader.stdout.read()
+    assert reader.returncode == 3
 
 
-def test_a_worker_that_does_not_see_what_was_acknowledged_says_so(table, account):
+@pytest.mark.usefixtures("account")
+def test_a_worker_that_does_not_see_what_was_acknowledged_says_so(table):
     """A file system that shows old folders to new processes."""
-    orders = Orders(str(table), "reader", 1, 0, 0, Settings().verbs, 1, None, 6)
-    command = [sys.executable, "-m", "behemoth.torture.worker", orders.encode()]
-    ended = subprocess.run(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, check=False)
-    assert ended.returncode in (1, 3)
+    with worker(table, known=6) as reader:
+        said = json.loads(reader.stdout.readline())
+    assert said["failed"].startswith("Wrong: opened at 5-")
+    assert reader.returncode == 1
