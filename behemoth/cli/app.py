@@ -9,7 +9,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from behemoth.cli.download import download
-from behemoth.cli.read import select, symbols, versions
+from behemoth.cli.history import log, versions
+from behemoth.cli.maintain import copy, reindex, verify
+from behemoth.cli.read import select, symbols
 from behemoth.cli.sandbox import sandbox
 from behemoth.cli.torture import torture
 from behemoth.errors import BadRequest, BehemothError
@@ -23,7 +25,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (download, symbols, select, versions, torture, sandbox):
+COMMANDS = (
+    *(download, symbols, select, versions, log),
+    *(verify, reindex, copy, torture, sandbox),
+)
+for command in COMMANDS:
     app.command()(command)
 
 
