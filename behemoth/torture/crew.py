@@ -167,7 +167,8 @@ class Crew:
             known=self._known,
         )
         process = subprocess.Popen(  # noqa: S603 - our own worker
-            [sys.executable, "-m", "behemoth.torture.worker", orders.encode()],
+            [sys.executable, "-P", "-m", "behemoth.torture.worker", orders.encode()],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,  # Ctrl-C is for the parent alone
