@@ -18,6 +18,7 @@ from behemoth.stores import LocalStore
 from behemoth.tickstore import Tickstore
 from behemoth.torture import Settings, torture
 from tests.tickstore.test_verbs import AT, DAY, bars, prices
+from tests.torture.halted import HALTED, VERBS
 
 CROWDS = {
     "one symbol": {"verbs": {"insert": 1}, "symbols": 1},
@@ -91,55 +92,11 @@ def test_a_big_transaction_does_not_starve(tmp_path, full, tell):
     assert store.tries < 100
 
 
-HALTED = """
-import os, signal, sys
-from pathlib import Path
-from behemoth.stores import LocalStore
-from behemoth.tickstore import Tickstore
-from tests.tickstore.test_verbs import AT, bars
-
-class Halting(LocalStore):
-    left, halted = 0, False
-
-def halting(name):
-    def step(self, *arguments):
-        self.left -= 1
-        if self.left == 0:
-            self.halted = True
-            os.kill(os.getpid(), signal.SIGSTOP)
-        return getattr(LocalStore, name)(self, *arguments)
-    return step
-
-for name in ("stage", "publish", "sync", "get", "exists", "keys", "remove"):
-    setattr(Halting, name, halting(name))
-
-folder, verb = sys.argv[1:]
-step = 1
-while step:
-    store = Halting(Path(folder) / str(step))
-    tickstore = Tickstore(store)
-    if verb != "the first insert":
-        tickstore.insert("B", AT, bars(0.0))
-    if verb == "flush":
-        tickstore.flush()
-        tickstore.insert("A", AT, bars(9.0), message="halted")
-        store.left = step
-        tickstore.flush()
-    else:
-        store.left = step
-        with tickstore.transaction(message="halted") as many:
-            for symbol in ("A", "B", "C") if verb == "transaction" else "A":
-                many.insert(symbol, AT, bars(9.0))
-    print(flush=True)
-    step = step + 1 if store.halted else 0
-"""
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("verb", ["the first insert", "insert", "transaction", "flush"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_a_writer_that_is_halted_at_any_step_loses_and_doubles_nothing(tmp_path, tell, verb):
     """Meanwhile others commit the same symbol and date, write checkpoints, and repair."""
-    command = [sys.executable, "-c", HALTED, str(tmp_path), verb]
+    command = [sys.executable, "-c", HALTED, str(tmp_path), verb, "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         step = 1
         while os.WIFSTOPPED(os.waitpid(writer.pid, os.WUNTRACED)[1]):
