@@ -218,7 +218,7 @@ class Crew:
                 member.verb = ""
             case {"doing": verb}:
                 member.verb = verb
-                self._beats += verb != "read"
+                self._beats += verb == "flush"
             case {"did": verb}:
                 ledger.checkpoints += verb == "flush"
                 ledger.repairs += verb == "verify"

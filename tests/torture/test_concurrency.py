@@ -67,7 +67,7 @@ class Counting(LocalStore):
 @pytest.mark.slow
 def test_a_big_transaction_does_not_starve(tmp_path, full, tell):
     """Four processes commit without a pause, two of them to its own dates; it comes through."""
-    splays = 1565 if full else 200
+    splays = 1565 if full else 60
     days = [BiTimestamp(DAY + timedelta(days=n)) for n in range(splays)]
     store = Counting(tmp_path / "TABLE")
     with ExitStack() as stack:
