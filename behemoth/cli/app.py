@@ -14,6 +14,7 @@ from behemoth.cli.import_legacy import import_legacy
 from behemoth.cli.maintain import copy, reindex, verify
 from behemoth.cli.read import select, symbols
 from behemoth.cli.sandbox import sandbox
+from behemoth.cli.torture import torture
 from behemoth.errors import BadRequest, BehemothError
 from behemoth.version import __version__
 
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(download, symbols, select, versions, log),
-    *(verify, reindex, copy, import_legacy, sandbox),
+    *(verify, reindex, copy, torture, import_legacy, sandbox),
 )
 for command in COMMANDS:
     app.command()(command)
