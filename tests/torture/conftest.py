@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-FULL = os.environ.get("BEHEMOTH_PROFILE") == "full"
-"""Whether they run at full size, minutes instead of seconds; `scripts/torture` asks for it."""
+from tests.profile import FULL
 
 
 @pytest.fixture
