@@ -14,10 +14,11 @@ The user block, little-endian, padded with zeros to a power of two of at least 5
     24      16    xxh3-128 of the header: bytes 0 to 23, and from 40 to the end of the chunk table
     40      32    digest of the content
     72      8     number of rows
-    80      S     schema, JSON: ``arrays`` (path, dtype, shape; null is the number of rows), and
+    80      16    xxh3-128 of all that follows the user block, for `verify`
+    96      S     schema, JSON: ``arrays`` (path, dtype, shape; null is the number of rows), and
                   what the writer says of them; the same in every file of the same columns
-    80+S    F     facts, JSON: what this file is
-    80+S+F  24*C  chunk table: offset u64, stored size u32, filter mask u32, xxh3-64 u64
+    96+S    F     facts, JSON: what this file is
+    96+S+F  24*C  chunk table: offset u64, stored size u32, filter mask u32, xxh3-64 u64
 
 Chunks stand in the order of the arrays and, within one, in row-major order. A chunk is a blosc
 frame, or the raw bytes where the filter mask is 1 because compressing would not have made it
@@ -34,7 +35,8 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from ctypes import addressof, c_char
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -45,7 +47,6 @@ import numpy.typing as npt
 import xxhash
 
 from behemoth.codec.hdf5 import (
-    CHUNK,
     MAX_CHUNK_BYTES,
     RAW,
     Attribute,
@@ -64,7 +65,8 @@ Chunks = npt.NDArray[np.void]
 MAGIC = b"BEHEMOTH"
 PREFIX = struct.Struct("<8sIIII")
 DIGEST_SIZE = 16
-CONTENT = struct.Struct("<32sQ")
+START = PREFIX.size + DIGEST_SIZE
+CONTENT = struct.Struct("<32sQ16s")
 ROW = struct.Struct("<QIIQ")
 BLOSC_HEADER = struct.Struct("<BBBBIII")
 blosc.set_nthreads(1)  # chunks are small: threads belong one level up, around whole files
@@ -127,14 +129,19 @@ def pack(
     count = sum(math.prod(stored.entry.grid) for stored in arrays)
     listed = [_listed(stored, rows) for stored in arrays]
     texts = _json({"arrays": listed, **schema}), _json(facts)
-    used = PREFIX.size + DIGEST_SIZE + CONTENT.size + sum(map(len, texts)) + count * CHUNK.itemsize
-    block = max(512, 1 << (used - 1).bit_length())
+    block = _block_size(START + CONTENT.size + sum(map(len, texts)) + count * ROW.size)
 
     image, chunks = hdf5_image(arrays, groups, plain, block)
     prefix = PREFIX.pack(MAGIC, FORMAT, len(texts[0]), len(chunks), len(texts[1]))
-    rest = CONTENT.pack(bytes.fromhex(digest), rows) + b"".join(texts) + chunks.tobytes()
+    content = CONTENT.pack(bytes.fromhex(digest), rows, xxhash.xxh3_128_digest(image))
+    rest = content + b"".join(texts) + chunks.tobytes()
     header = prefix + xxhash.xxh3_128_digest(prefix + rest) + rest
     return header.ljust(block, b"\0") + image
+
+
+def _block_size(used: int) -> int:
+    """Give the size of a user block: HDF5 wants a power of two of at least 512."""
+    return max(512, 1 << (used - 1).bit_length())
 
 
 def _json(value: Any) -> bytes:
@@ -193,11 +200,11 @@ def _layout(text: bytes, version: int, rows: int) -> Layout:
             raise ValueError(f"{listed.path!r} is cut in a way that cannot be")
         places[listed.path] = entry, first
         first += math.prod(entry.grid)
-    return places, first
+    return _schema(text, version), places, first
 
 
-Layout = tuple[Mapping[str, tuple[Entry, int]], int]
-"""Each array with its first chunk, by path; and the number of all chunks."""
+Layout = tuple[Schema, Mapping[str, tuple[Entry, int]], int]
+"""The schema, each array with its first chunk by path, and the number of all chunks."""
 
 
 class Sliced(Protocol):
@@ -235,15 +242,17 @@ class Container:
         When the header is not whole, or an array not what the header promises.
     """
 
-    __slots__ = ("_chunks", "_data", "_facts", "_name", "_places", "content", "rows", "schema")
+    __slots__ = (
+        *("_chunks", "_data", "_end", "_facts", "_image", "_name", "_places"),
+        *("content", "rows", "schema"),
+    )
 
     def __init__(self, data: bytes | Sliced, name: str) -> None:
-        self._data = memoryview(data) if isinstance(data, (bytes, bytearray)) else data
         self._name = name
-        head = self._data[: PREFIX.size + DIGEST_SIZE]
-        if len(head) < PREFIX.size + DIGEST_SIZE:
+        prefix = bytes(data[:START])
+        if len(prefix) < START:
             raise self.corrupt("it is shorter than a header")
-        magic, version, length, count, more = PREFIX.unpack_from(head)
+        magic, version, length, count, more = PREFIX.unpack_from(prefix)
         if magic != MAGIC:
             raise self.corrupt("it does not begin with a Behemoth header")
         if version > FORMAT:
@@ -251,27 +260,46 @@ class Container:
                 f"it has format {version} and this version of behemoth reads up to {FORMAT}; "
                 "upgrade behemoth"
             )
-        start = PREFIX.size + DIGEST_SIZE
-        fixed = CONTENT.size if version > 2 else 0
-        end = start + fixed + length + more + count * CHUNK.itemsize
-        rest = self._data[start:end]
-        if len(rest) < end - start:
+        facts = CONTENT.size + length if version > 2 else length
+        table = facts + more
+        size = table + count * ROW.size
+        rest = bytes(data[START : START + size])
+        if len(rest) < size:
             raise self.corrupt("its header is cut off")
-        hashed = xxhash.xxh3_128(head[: PREFIX.size])
-        hashed.update(rest)
-        if hashed.digest() != head[PREFIX.size :]:
+        if xxhash.xxh3_128_digest(prefix[: PREFIX.size] + rest) != prefix[PREFIX.size :]:
             raise self.corrupt("its header does not match its digest")
-        self.content, self.rows = CONTENT.unpack_from(rest) if fixed else (b"", -1)
-        text = bytes(rest[fixed : fixed + length])
-        self._facts = bytes(rest[fixed + length : fixed + length + more]) if fixed else text
-        self._chunks = rest[fixed + length + more :]
+        if version > 2:
+            self.content, self.rows, self._image = CONTENT.unpack_from(rest)
+            text = rest[CONTENT.size : facts]
+            self._facts = rest[facts:table]
+        else:
+            self.content, self.rows, self._image = b"", -1, b""
+            self._facts = text = rest[:length]
         try:
-            self.schema = _schema(text, version)
-            self._places, chunks = _layout(text, version, self.rows)
+            self.schema, self._places, chunks = _layout(text, version, self.rows)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise self.corrupt(f"its header is not readable: {error}") from error
         if chunks != count:
             raise self.corrupt("its header lists another number of chunks than its arrays have")
+        self._chunks = rest[table:]
+        self._end = START + size
+        self._data = memoryview(data) if isinstance(data, (bytes, bytearray)) else data
+
+    def check_rest(self) -> None:
+        """Check the bytes that only other readers need, and the padding in front of them.
+
+        Raises
+        ------
+        Corrupt
+            When one differs. Formats 1 and 2 did not keep their digest.
+        """
+        if not self._image:
+            return
+        block = _block_size(self._end)
+        if any(self._data[self._end : block]):
+            raise self.corrupt("its header is not padded with zeros")
+        if xxhash.xxh3_128_digest(self._data[block : len(self._data)]) != self._image:
+            raise self.corrupt("the HDF5 part does not match its digest")
 
     def corrupt(self, what: str) -> Corrupt:
         """Make the error that names this file."""
@@ -325,7 +353,7 @@ class Container:
         entry, first = self._places.get(path, (None, 0))
         if (
             entry is None
-            or entry.dtype != result.dtype.name
+            or entry.item != result.dtype
             or entry.shape[-1] != result.shape[-1]
             or (entry.shape != result.shape if rows is None else entry.shape[0] <= max(rows))
         ):
@@ -376,9 +404,13 @@ class Container:
         if (typesize, decoded, length) != (target.dtype.itemsize, target.nbytes, size):
             raise self.corrupt(f"the chunk at offset {offset} decodes to another size")
         try:
-            blosc.decompress_ptr(stored, target.ctypes.data)
+            blosc.decompress_ptr(stored, addressof(_start_of(target)))
         except blosc.blosc_extension.error as error:
             raise self.corrupt(f"the chunk at offset {offset} does not decode") from error
+
+
+_start_of: Callable[[Any], c_char] = c_char.from_buffer
+"""The first byte of a writable array; far cheaper than its ``ctypes`` attribute."""
 
 
 def _fits(chunk: int, shape: int) -> bool:

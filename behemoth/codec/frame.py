@@ -221,7 +221,7 @@ def to_frame(ticks: Ticks, tz: str | None = None) -> pd.DataFrame:
     """
     data = {column.name: _values(column) for column in ticks.columns}
     names = pd.Index(ticks.names, dtype=TEXT_DTYPE)
-    return pd.DataFrame(data, index=time_index(ticks, tz), columns=names)
+    return pd.DataFrame(data, index=time_index(ticks, tz), columns=names, copy=False)
 
 
 def time_index(ticks: Ticks, tz: str | None = None) -> pd.DatetimeIndex:

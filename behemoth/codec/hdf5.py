@@ -81,6 +81,10 @@ class Entry:
     dtype: str
     shape: tuple[int, ...]
     chunk: tuple[int, ...]
+    item: np.dtype[Any] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "item", np.dtype(self.dtype))
 
     @property
     def grid(self) -> tuple[int, ...]:

@@ -228,6 +228,22 @@ def read_splay(
     )
 
 
+def check_splay(data: bytes, promise: Promise, name: str) -> Ticks:
+    """Check every byte of a splay: what `read_splay` reads, and what only other readers need.
+
+    Raises
+    ------
+    Corrupt
+        When one differs from what was written, or the ticks from their digest.
+    """
+    container, _ = open_splay(data, promise, name)
+    container.check_rest()
+    ticks = read_splay(data, promise, name)
+    if ticks.digest() != promise.digest:
+        raise container.corrupt("its ticks do not match their digest")
+    return ticks
+
+
 def read_facts(data: bytes, name: str) -> Facts:
     """Read what a splay's header says, and nothing else; raise `Corrupt` when it is damaged."""
     container = Container(data, name)

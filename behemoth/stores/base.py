@@ -30,7 +30,11 @@ def check_key(key: str) -> str:
     ValueError
         For an absolute key, an empty, ``.`` or ``..`` segment, or a NUL.
     """
-    if "\0" in key or not {"", ".", ".."}.isdisjoint(key.split("/")):
+    if "/." not in key and "//" not in key and key[:1] not in (".", "/", "") and key[-1] != "/":
+        odd = False  # the common case: no segment can be odd
+    else:
+        odd = not {"", ".", ".."}.isdisjoint(key.split("/"))
+    if odd or "\0" in key:
         raise ValueError(f"a key is a relative path of plain segments, not {key!r}")
     return key
 

@@ -16,8 +16,7 @@ from behemoth.codec import (
     write_splay,
 )
 from behemoth.codec.container import Container
-from behemoth.codec.hdf5 import CHUNK
-from behemoth.codec.hdf5 import RAW
+from behemoth.codec.hdf5 import CHUNK, RAW
 from tests.codec.strategies import (
     DATE,
     SYMBOL,
