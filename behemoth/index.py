@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,10 @@ ROW = np.dtype(
 KINDS: tuple[Kind, ...] = ("insert", "delete", "undelete")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DATE = EPOCH.date()
+WAITING = 256
+"""How many revisions wait to be sorted in: so many, or this part of those that are sorted."""
+
+SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 NOTHING = np.iinfo(np.int64).min
 """First and last tick of a splay without ticks; pandas' NaT."""
 
@@ -85,47 +89,81 @@ def _row(revision: Revision) -> tuple[Any, ...]:
 class Timeline:
     """All revisions of one symbol.
 
-    Attributes
+    The newest ones may wait beside the sorted rows, so that a commit costs what it brings, not
+    what the history is long; they are sorted in when all rows are asked for, or when they are many.
+
+    Parameters
     ----------
     symbol
         Its name.
-    rows
-        One row for each revision, sorted by date and version.
     """
 
     symbol: str
-    rows: Rows = field(default_factory=lambda: np.empty(0, dtype=ROW))
+    _sorted: Rows = field(default_factory=lambda: np.empty(0, dtype=ROW))
+    _waiting: tuple[Revision, ...] = ()
+    _known: dict[str, Any] = field(default_factory=dict, repr=False)
     _columns: dict[str, Array] = field(default_factory=dict, repr=False)
+
+    @property
+    def rows(self) -> Rows:
+        """One row for each revision, sorted by date and version."""
+        if not self._waiting:
+            return self._sorted
+        if "" not in self._columns:
+            self._columns[""] = _merged(self._sorted, rows_of(self._waiting))
+        return self._columns[""]
 
     @property
     def aware(self) -> bool | None:
         """Whether the symbol's ticks came with a time zone; ``None`` before the first tick."""
-        inserted = self.rows[self.rows["rows"] > 0]
-        return bool(inserted["aware"][0]) if len(inserted) else None
+        if "aware" not in self._known:
+            inserted = np.flatnonzero(self._sorted["rows"] > 0)
+            self._known["aware"] = (
+                bool(self._sorted["aware"][inserted[0]]) if len(inserted) else None
+            )
+        waiting = (revision.aware for revision in self._waiting if revision.rows > 0)
+        return next(waiting, None) if self._known["aware"] is None else self._known["aware"]
+
+    @property
+    def last_commit(self) -> int:
+        """The newest commit that touched the symbol; 0 for none."""
+        if self._waiting:
+            return self._waiting[-1].commit
+        if "commit" not in self._known:
+            self._known["commit"] = int(self._sorted["commit"].max(initial=0))
+        return int(self._known["commit"])
 
     def with_revisions(self, revisions: Iterable[Revision]) -> Timeline:
         """Fold new revisions in; those of commits that are folded already change nothing."""
-        folded = int(self.rows["commit"].max()) if len(self.rows) else 0
-        new = np.array([_row(each) for each in revisions if each.commit > folded], dtype=ROW)
-        rows = np.concatenate([self.rows, new])
-        return Timeline(self.symbol, rows[np.lexsort((rows["version"], rows["date"]))])
+        folded = self.last_commit
+        waiting = (*self._waiting, *(each for each in revisions if each.commit > folded))
+        if len(waiting) > max(WAITING, len(self._sorted) // WAITING):
+            return Timeline(self.symbol, _merged(self._sorted, rows_of(waiting)))
+        return Timeline(self.symbol, self._sorted, waiting, self._known)
 
     def newest(self, date: Date) -> Revision | None:
         """Find the newest revision of a date, whatever its kind."""
-        place = int(np.searchsorted(self.rows["date"], _day(date), side="right"))
-        if place == 0 or self.rows["date"][place - 1] != _day(date):
-            return None
-        return self._revisions(self.rows[place - 1 : place], np.array([OPEN]))[0]
+        return next(reversed(self.history(date)), None)
 
     def history(self, date: Date) -> list[Revision]:
         """Give every revision of a date, by version."""
-        rows = self.rows[self.rows["date"] == _day(date)]
+        if "dates" not in self._known:
+            self._known["dates"] = np.ascontiguousarray(self._sorted["date"])
+        day = np.int32(_day(date))  # of another type all dates would be converted
+        first, last = (np.searchsorted(self._known["dates"], day, side) for side in SIDES)
+        rows = self._sorted[first:last]
+        if new := [each for each in self._waiting if each.date == date]:
+            rows = _merged(rows, rows_of(new))
         return self._revisions(rows, _end_times(rows))
+
+    def since(self, commit: int) -> Rows:
+        """Give the rows that later commits brought, in no order."""
+        new = rows_of(each for each in self._waiting if each.commit > commit)
+        return np.concatenate([self._sorted[self._sorted["commit"] > commit], new])
 
     def dates_after(self, commit: int) -> set[Date]:
         """Find the dates that later commits touched."""
-        days = self.rows["date"][self.rows["commit"] > commit]
-        return {EPOCH_DATE + timedelta(days=day) for day in days.tolist()}
+        return {EPOCH_DATE + timedelta(days=day) for day in self.since(commit)["date"].tolist()}
 
     def shown(
         self,
@@ -181,11 +219,6 @@ class Timeline:
             self._columns[name] = np.ascontiguousarray(self.rows[name])
         return self._columns[name]
 
-    @property
-    def last_commit(self) -> int:
-        """The newest commit that touched the symbol; 0 for none."""
-        return int(self._column("commit").max()) if len(self.rows) else 0
-
     def revisions(self, commit: int | None = None) -> list[Revision]:
         """Give every revision with its knowledge interval, by date and version."""
         rows = self._until(commit)
@@ -219,34 +252,61 @@ class Timeline:
             for row, end, digest in zip(rows.tolist(), end_times.tolist(), digests, strict=True)
         ]
 
-    def checkpoint(self) -> pd.DataFrame:
-        """Give the rows as the frame that a checkpoint file keeps.
 
-        Returns
-        -------
-        pandas.DataFrame
-            Index: ``symbol``, ``date``, ``version``. Columns: whole numbers; ``start_time``,
-            ``end_time`` and ``commit_time`` in microseconds, ``first`` and ``last`` in
-            nanoseconds since 1970 UTC; ``digest_0`` to ``digest_3`` are 32 bytes of BLAKE2b.
-        """
-        names = [name for name in ROW.names or () if name not in ("date", "version")]
-        rows, symbols = self.rows, [self.symbol] * len(self.rows)
-        data = {name: rows[name] for name in names}
-        frame = pd.DataFrame(data, index=_multi_index(symbols, rows["date"], rows["version"]))
-        frame.insert(1, "end_time", _end_times(rows))
-        return frame
+def rows_of(revisions: Iterable[Revision]) -> Rows:
+    """Give a row for each revision."""
+    return np.array([_row(each) for each in revisions], dtype=ROW)
 
-    @classmethod
-    def from_checkpoint(cls, symbol: str, frame: pd.DataFrame) -> Timeline:
-        """Undo `checkpoint`."""
-        rows = np.empty(len(frame), dtype=ROW)
-        dates = frame.index.get_level_values("date").to_numpy().astype("M8[D]")
-        rows["date"] = dates.astype(np.int64)
-        rows["version"] = frame.index.get_level_values("version")
-        for name in ROW.names or ():
-            if name not in ("date", "version"):
-                rows[name] = frame[name]
-        return cls(symbol, rows)
+
+def _merged(rows: Rows, new: Rows) -> Rows:
+    both = np.concatenate([rows, new])
+    return both[np.lexsort((both["version"], both["date"]))]
+
+
+def checkpoint(names: Sequence[str], codes: Array, rows: Rows) -> pd.DataFrame:
+    """Give rows as the frame that a checkpoint file keeps.
+
+    Parameters
+    ----------
+    names
+        The symbols, each once.
+    codes
+        For each row the position of its symbol in `names`.
+    rows
+        Sorted by symbol, date and version.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: ``symbol``, ``date``, ``version``. Columns: whole numbers; ``start_time`` and
+        ``commit_time`` in microseconds, ``first`` and ``last`` in nanoseconds since 1970 UTC;
+        ``digest_0`` to ``digest_3`` are 32 bytes of BLAKE2b.
+    """
+    days, day_codes = np.unique(rows["date"], return_inverse=True)
+    versions, version_codes = np.unique(rows["version"], return_inverse=True)
+    levels: list[Any] = [
+        pd.Index(np.array(names, dtype=object)),
+        pd.DatetimeIndex(days.astype("<i8").view("M8[D]").astype("M8[ns]")),
+        pd.Index(versions.astype(np.int64)),
+    ]
+    ranks: list[Any] = [codes, day_codes, version_codes]
+    index = pd.MultiIndex(levels=levels, codes=ranks, names=["symbol", "date", "version"])
+    data = {name: rows[name] for name in ROW.names or () if name not in ("date", "version")}
+    return pd.DataFrame(data, index=index)
+
+
+def from_checkpoint(frame: pd.DataFrame) -> tuple[list[str], Array, Rows]:
+    """Undo `checkpoint`."""
+    rows, index = np.empty(len(frame), dtype=ROW), frame.index
+    if not isinstance(index, pd.MultiIndex):
+        raise TypeError("a checkpoint has an index of several levels")
+    days = np.asarray(index.levels[1]).astype("M8[D]").astype(np.int64)
+    rows["date"] = days[index.codes[1]]
+    rows["version"] = np.asarray(index.levels[2])[index.codes[2]]
+    for name in ROW.names or ():
+        if name not in ("date", "version"):
+            rows[name] = frame[name]
+    return index.levels[0].tolist(), np.asarray(index.codes[0]), rows
 
 
 def digests(rows: Rows) -> list[str]:

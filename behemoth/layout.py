@@ -147,12 +147,14 @@ def parse_root_key(key: str) -> str | None:
     return match[1] if match else None
 
 
-def checkpoint_key(token: str, symbol: str, what: What, attempt: int = 0) -> str:
-    """Name one symbol's file of an index checkpoint; a later attempt where that name is taken.
+def page_key(token: str, page: str, what: What, attempt: int = 0) -> str:
+    """Name a page of an index checkpoint; a later attempt where that name is taken.
 
     Examples
     --------
-    >>> checkpoint_key("57-a1b2c3d4", "BTC-USD", "revisions")
-    'index/57-a1b2c3d4/BTC-USD.revisions.h5'
+    >>> page_key("57-a1b2c3d4", "", "revisions")
+    'index/pages/57-a1b2c3d4.top.revisions.h5'
+    >>> page_key("57-a1b2c3d4", "031", "observations", 1)
+    'index/pages/57-a1b2c3d4.031.observations.1.h5'
     """
-    return f"index/{token}/{encode_name(symbol)}.{what}{f'.{attempt}' * (attempt > 0)}.h5"
+    return f"index/pages/{token}.{page or 'top'}.{what}{f'.{attempt}' * (attempt > 0)}.h5"

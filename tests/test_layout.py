@@ -107,9 +107,9 @@ def test_other_keys_are_no_splays(key):
 
 
 def test_checkpoint_roots_round_trip():
-    """A checkpoint root's key gives back its token, and a checkpoint file's key none."""
+    """A checkpoint root's key gives back its token, and a page's key none."""
     assert layout.parse_root_key(layout.checkpoint_root_key("57-a1b2c3d4")) == "57-a1b2c3d4"
-    assert layout.parse_root_key(layout.checkpoint_key("5-ab", "A", "observations")) is None
+    assert layout.parse_root_key(layout.page_key("5-ab", "", "observations")) is None
 
 
 def test_log_keys_sort_as_numbers():

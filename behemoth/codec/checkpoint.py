@@ -1,4 +1,4 @@
-"""An index checkpoint: the revisions of one symbol as a frame in pandas' "fixed" HDF5 layout.
+"""A page of an index checkpoint: revisions as a frame in pandas' "fixed" HDF5 layout.
 
 ``pandas.read_hdf(path)`` opens the file to an equal frame. Under ``/index``: ``axis1_levelN`` and
 ``axis1_labelN`` are the levels and codes of the MultiIndex (symbol, date, version), dates as int64
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from behemoth.codec.container import Container, pack
+from behemoth.codec.container import Container, Sliced, pack
 from behemoth.codec.fixed import (
     blocks_of,
     frame_attributes,
@@ -35,12 +35,12 @@ TOOL = f"behemoth {__version__}"
 
 
 def write_checkpoint(frame: pd.DataFrame) -> bytes:
-    """Make the file of one symbol's revisions.
+    """Make the file of some symbols' revisions.
 
     Parameters
     ----------
     frame
-        Index: MultiIndex of ``symbol`` (one text), ``date`` (datetime64[ns], naive) and
+        Index: MultiIndex of ``symbol`` (text), ``date`` (datetime64[ns], naive) and
         ``version`` (int64). Columns: numbers and booleans of numpy.
 
     Raises
@@ -51,9 +51,10 @@ def write_checkpoint(frame: pd.DataFrame) -> bytes:
     index = frame.index
     if not isinstance(index, pd.MultiIndex) or tuple(index.names) != LEVELS:
         raise ValueError(f"the index of a checkpoint is {LEVELS}, not {list(index.names)}")
-    symbols = index.unique("symbol").tolist()
-    if len(symbols) > 1:
-        raise ValueError(f"a checkpoint is of one symbol, not of {len(symbols)}")
+    used, symbol_codes = np.unique(index.codes[0], return_inverse=True)
+    symbols = index.levels[0][used].tolist()
+    if not all(isinstance(symbol, str) for symbol in symbols) or -1 in used:
+        raise ValueError("the symbols of a checkpoint are texts and none is missing")
     dates = pd.DatetimeIndex(index.get_level_values("date"))
     if dates.tz is not None or dates.hasnans:
         raise ValueError("the dates of a checkpoint are naive and none is missing")
@@ -63,14 +64,14 @@ def write_checkpoint(frame: pd.DataFrame) -> bytes:
         index.get_level_values("version").to_numpy(dtype=np.int64), return_inverse=True
     )
     schema = {"columns": [column.schema for column in columns]}
-    facts = {"symbol": symbols[0] if symbols else None, "tool": TOOL}
+    facts = {"symbols": symbols, "tool": TOOL}
     symbol_level = names_array("/index/axis1_level0", symbols)
     day_meaning: dict[str, Attribute] = {"kind": "datetime64", "index_class": "datetime"}
     arrays, plain = lay_out("/index", columns)
     arrays = [
         Stored("/index/axis1_level1", days, {**day_meaning, "name": "date"}, rows=False),
         Stored("/index/axis1_level2", versions, {"kind": "integer", "name": "version"}, rows=False),
-        Stored("/index/axis1_label0", np.zeros(len(frame), dtype=np.int8)),
+        Stored("/index/axis1_label0", symbol_codes.astype(np.int32)),
         Stored("/index/axis1_label1", day_codes.astype(np.int32)),
         Stored("/index/axis1_label2", version_codes.astype(np.int32)),
         *arrays,
@@ -96,7 +97,7 @@ def _column(name: str, series: pd.Series[Any]) -> Column:
 
 
 def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
-    """Read the revisions of one symbol, through the header only.
+    """Read the revisions of some symbols, through the header only.
 
     Parameters
     ----------
@@ -118,17 +119,19 @@ def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
     container = Container(data, name)
     try:
         facts = container.facts
-        symbol, rows = facts["symbol"], container.rows
-        described = container.schema.more
-        if rows < 0:  # an older format keeps them in the text
+        rows, described = container.rows, container.schema.more
+        if rows < 0:  # an older format keeps them in the text, and has one symbol
             rows, described = facts["rows"], facts
+            symbols = [] if facts["symbol"] is None else [facts["symbol"]]
+        else:
+            symbols = facts["symbols"]
         schema = [
             Column(fact["name"], "plain", np.empty(0, dtype=fact["dtype"]))
             for fact in described["columns"]
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise container.corrupt("its header has no schema that can be read") from error
-    index = _index(container, symbol, rows)
+    index = _index(container, symbols, rows, "int8" if container.rows < 0 else "int32")
     values = read_values(container, "/index", blocks_of(schema), rows, range(len(schema)))
     frame = pd.DataFrame(
         {column.name: values[number] for number, column in enumerate(schema)},
@@ -139,19 +142,28 @@ def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
     return frame
 
 
-def _index(container: Container, symbol: str | None, rows: int) -> pd.MultiIndex:
+def read_symbols(data: bytes | Sliced, name: str) -> list[str]:
+    """Name the symbols of a page, from its header; raise `Corrupt` when that is damaged."""
+    container = Container(data, name)
+    symbols = container.facts.get("symbols")
+    if not isinstance(symbols, list):
+        raise container.corrupt("its header does not name its symbols")
+    return symbols
+
+
+def _index(container: Container, symbols: list[str], rows: int, narrow: str) -> pd.MultiIndex:
     def level(number: int) -> Array:
         path = f"/index/axis1_level{number}"
         return container.read(path, "int64", (container.length(path),))
 
     levels: list[Any] = [
-        pd.Index([] if symbol is None else [symbol], dtype=TEXT_DTYPE),
+        pd.Index(symbols, dtype=TEXT_DTYPE),
         pd.DatetimeIndex(level(1).view("M8[ns]")),
         pd.Index(level(2)),
     ]
     codes: list[Any] = [
         container.read(f"/index/axis1_label{number}", dtype, (rows,))
-        for number, dtype in enumerate(("int8", "int32", "int32"))
+        for number, dtype in enumerate((narrow, "int32", "int32"))
     ]
     try:
         return pd.MultiIndex(levels=levels, codes=codes, names=LEVELS)

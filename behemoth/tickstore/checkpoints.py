@@ -1,44 +1,43 @@
 """Index checkpoints in an object store: written now and then, so that nobody folds the whole log.
 
-A root ``index/TOKEN.json`` says "complete through commit N for these symbols" and lists, for each,
-the file of its revisions and that of its observations, with their digests. Files and roots are
-immutable; a symbol that did not change keeps its files of an earlier checkpoint.
+A root ``index/TOKEN.json`` says "complete through commit N" and lists the pages that hold it, with
+their digests. Pages and roots are immutable; a page that did not change is shared with earlier
+checkpoints.
 
-Who writes them: a writer whose commit is at least `EVERY` after the newest root, and whoever calls
-``flush``. The two newest roots stay; what only older ones need is removed.
+Who writes them: a writer whose commit is at least `EVERY` after the newest root, or who finds more
+than `MANY` revisions and observations after it; and whoever calls ``flush``. So the tail of the log
+that a reader folds is bounded. The two newest roots stay; what only older ones need is removed.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from datetime import date as Date
-from typing import Any
 
-import pandas as pd
+import numpy as np
 
-from behemoth import codec, layout
+from behemoth import layout
 from behemoth import log as ledger
-from behemoth.bitemporal import Observation
 from behemoth.errors import Corrupt
-from behemoth.index import Timeline
+from behemoth.index import Rows, Timeline
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
+from behemoth.tickstore import kinds, pages
+from behemoth.tickstore.kinds import KINDS, OBSERVATIONS, REVISIONS, Seen
+from behemoth.tickstore.pages import File, Growth, Kind, Shelf, Tree
 from behemoth.version import FORMAT
 
 EVERY = 64
 """The log's tail behind the newest checkpoint is about this long at most."""
 
-KEPT_ROOTS = 2
-EPOCH = Date(1970, 1, 1)
-TOKEN_NUMBER = re.compile(r"index/(\d+)-")
+MANY = 1 << 13
+"""Or it holds about so many revisions and observations at most."""
 
-File = Mapping[str, Any]
-"""Key, size and digest of a checkpoint file."""
+KEPT_ROOTS = 2
+TOKEN_NUMBER = re.compile(r"index/(?:pages/)?(\d+)-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,18 @@ class Root:
     """Which files together are the index up to a commit."""
 
     tip: Tip = field(default_factory=Tip)
-    symbols: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
+    trees: Mapping[str, Tree] = field(default_factory=dict)
     retired: Sequence[str] = ()
+    symbols: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
+    """Of formats 1 and 2, which had files for each symbol and no pages."""
+
+    def files(self) -> Iterator[File]:
+        """Give every file that the root lists."""
+        for tree in self.trees.values():
+            for files in tree.values():
+                yield from files
+        for older in self.symbols.values():
+            yield from older.values()
 
 
 def roots(store: ObjectStore) -> list[str]:
@@ -74,141 +83,103 @@ def read_root(store: ObjectStore, key: str) -> Root:
     try:
         time = datetime.fromisoformat(text["time"])
         tip = Tip(text["number"], text["entry"], time)
-        return Root(tip, text["symbols"], text.get("retired", ()))
+        if "symbols" in text:
+            return Root(tip, symbols=text["symbols"], retired=text.get("retired", ()))
+        return Root(tip, text["pages"], text.get("retired", ()))
     except (ValueError, TypeError, KeyError) as error:
         raise Corrupt(f"{store.where(key)} is not what it promises: it lacks {error}") from error
 
 
-def read_timeline(store: ObjectStore, root: Root, symbol: str) -> Timeline | None:
+def names(shelf: Shelf, root: Root) -> set[str]:
+    """Name every symbol of a checkpoint."""
+    trees = (shelf.names(kind, root.trees.get(kind.what, {})) for kind in KINDS)
+    return set(root.symbols).union(*trees)
+
+
+def read_timeline(shelf: Shelf, root: Root, symbol: str) -> Timeline | None:
     """Read a symbol's revisions; ``None`` where the checkpoint has none."""
-    data, name = _read(store, root, symbol, "revisions")
-    if data is None:
-        return None
-    return Timeline.from_checkpoint(symbol, codec.read_checkpoint(data, name))
+    rows = _rows(shelf, root, symbol, REVISIONS)
+    return None if rows is None else Timeline(symbol, rows)
 
 
-def read_observations(
-    store: ObjectStore, root: Root, symbol: str
-) -> list[tuple[int, Observation]] | None:
+def read_observations(shelf: Shelf, root: Root, symbol: str) -> list[Seen] | None:
     """Read a symbol's observations; ``None`` where the checkpoint has none."""
-    data, name = _read(store, root, symbol, "observations")
-    if data is None:
-        return None
-    file = root.symbols[symbol]["observations"]
-    promise = codec.Promise(symbol, EPOCH, file["rows"], len(data), file["content"])
-    frame = codec.to_frame(codec.read_splay(data, promise, name))
-    frame = frame.reset_index().sort_values("position")
-    return [
-        (
-            row["commit"],
-            Observation(
-                symbol=symbol,
-                source=row["source"],
-                what=row["what"],
-                start=row["start"].to_pydatetime(),
-                end=row["end"].to_pydatetime(),
-                asked_at=row["asked_at"].to_pydatetime(),
-                outcome=row["outcome"],
-                rows=row["rows"],
-            ),
-        )
-        for row in frame.to_dict("records")
-    ]
+    rows = _rows(shelf, root, symbol, OBSERVATIONS)
+    return None if rows is None else kinds.observations(symbol, rows)
 
 
-def _read(store: ObjectStore, root: Root, symbol: str, what: str) -> tuple[bytes | None, str]:
-    file = root.symbols.get(symbol, {}).get(what)
+def _rows(shelf: Shelf, root: Root, symbol: str, kind: Kind) -> Rows | None:
+    if symbol in root.symbols:
+        return _older_rows(shelf.store, root, symbol, kind.what)
+    return shelf.rows(kind, root.trees.get(kind.what, {}), symbol)
+
+
+def _older_rows(store: ObjectStore, root: Root, symbol: str, what: layout.What) -> Rows | None:
+    """Read a file of formats 1 and 2, which had one for each symbol."""
+    file = root.symbols[symbol].get(what)
     if file is None:
-        return None, ""
+        return None
     data, name = store.get(file["key"]), store.where(file["key"])
-    if len(data) != file["size"] or _digest(data) != file["digest"]:
+    if len(data) != file["size"] or pages.digest_of(data) != file["digest"]:
         raise Corrupt(f"{name} is not what it promises: it does not match its digest")
-    return data, name
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=32).hexdigest()
+    if what == "observations":
+        return kinds.read_older_observations(symbol, data, file, name)
+    return kinds.read_revisions(data, file, name).rows
 
 
 def write(
-    store: ObjectStore,
+    shelf: Shelf,
     tip: Tip,
     base: Root,
-    changed: Mapping[str, tuple[Timeline, list[tuple[int, Observation]]]],
+    added: Mapping[layout.What, Mapping[str, Rows]],
     retired: Sequence[str] = (),
 ) -> Root:
     """Write the checkpoint of a state.
 
     Parameters
     ----------
-    store
-        Where the table lives.
+    shelf
+        Of the table.
     tip
         The state's newest commit.
     base
-        An earlier checkpoint; its files serve the symbols that did not change.
-    changed
-        Timeline and observations of the symbols that did.
+        An earlier checkpoint; the pages that get nothing new are shared with it.
+    added
+        By kind and symbol, the rows of the commits since.
     retired
         For each date and symbol the key of the highest version that repair took away.
     """
-    symbols = {name: dict(files) for name, files in base.symbols.items()}
-    for name, (timeline, seen) in changed.items():
-        files: dict[str, File] = {}
-        if len(timeline.rows):
-            data = codec.write_checkpoint(timeline.checkpoint())
-            files["revisions"] = _put(store, tip.token, name, "revisions", data)
-        if seen:
-            splay = _observations_splay(name, seen)
-            file = _put(store, tip.token, name, "observations", splay.data)
-            files["observations"] = {**file, "rows": splay.rows, "content": splay.digest}
-        symbols[name] = files
-    root = Root(tip, symbols, retired)
+    trees: dict[str, Tree] = {}
+    for kind in KINDS:
+        growth = Growth(shelf, kind, tip.token, dict(base.trees.get(kind.what, {})))
+        parts = [
+            ((symbol,), np.zeros(len(rows), dtype=np.intp), rows)
+            for symbol, rows in (*_older(shelf, base, kind), *added[kind.what].items())
+            if len(rows)
+        ]
+        if parts:
+            growth.add(kind.sheet(parts))
+        trees[kind.what] = growth.tree
+    root = Root(tip, trees, retired)
     text = {
         "format": FORMAT,
         "number": tip.number,
         "entry": tip.digest,
         "time": (tip.time or datetime.now(UTC)).isoformat(),
-        "symbols": symbols,
+        "pages": trees,
         "retired": list(retired),
     }
     with suppress(FileExistsError):  # another process checkpointed the same state
-        store.put(layout.checkpoint_root_key(tip.token), ledger.seal(text))
+        shelf.store.put(layout.checkpoint_root_key(tip.token), ledger.seal(text))
     return root
 
 
-def _put(store: ObjectStore, token: str, symbol: str, what: layout.What, data: bytes) -> File:
-    """Write a file under the first name that is free: others may be damaged leftovers."""
-    attempt = 0
-    while True:
-        key = layout.checkpoint_key(token, symbol, what, attempt)
-        try:
-            store.put(key, data)
-        except FileExistsError:
-            attempt += 1
-        else:
-            return {"key": key, "size": len(data), "digest": _digest(data)}
-
-
-def _observations_splay(symbol: str, seen: list[tuple[int, Observation]]) -> codec.Splay:
-    def times(name: str) -> pd.DatetimeIndex:
-        values = [getattr(observation, name) for _, observation in seen]
-        return pd.DatetimeIndex(values).as_unit("ns").tz_convert("UTC")
-
-    texts = ("source", "what", "outcome")
-    frame = pd.DataFrame(
-        {
-            "start": times("start"),
-            "end": times("end"),
-            "rows": [observation.rows for _, observation in seen],
-            "commit": [number for number, _ in seen],
-            "position": range(len(seen)),
-            **{name: [getattr(observation, name) for _, observation in seen] for name in texts},
-        },
-        index=times("asked_at").rename("asked_at"),
-    )
-    ticks = codec.dismantle(frame, "asked_at")
-    return codec.write_splay(ticks, symbol, EPOCH, datetime(1970, 1, 1, tzinfo=UTC))
+def _older(shelf: Shelf, base: Root, kind: Kind) -> Iterator[tuple[str, Rows]]:
+    """Read all that a root of an older format has; once, for the next one has pages."""
+    for symbol in base.symbols:
+        rows = _older_rows(shelf.store, base, symbol, kind.what)
+        if rows is not None:
+            yield symbol, rows
 
 
 def prune(store: ObjectStore) -> None:
@@ -220,8 +191,7 @@ def prune(store: ObjectStore) -> None:
     needed: set[str] = set()
     for key in kept:
         with suppress(Corrupt, FileNotFoundError):
-            files = read_root(store, key).symbols.values()
-            needed.update(file["key"] for each in files for file in each.values())
+            needed.update(file["key"] for file in read_root(store, key).files())
     oldest = _number(kept[-1])
     for key in keys[KEPT_ROOTS:]:
         store.remove(key)

@@ -29,7 +29,8 @@ from behemoth.bitemporal import (
 from behemoth.errors import Conflict, Corrupt, EnvironmentFailed
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
-from behemoth.tickstore import checkpoints, copying, verifying
+from behemoth.tickstore import checkpoints, copying, pages, verifying
+from behemoth.tickstore.pages import Shelf
 from behemoth.tickstore.state import State
 from behemoth.tickstore.verifying import Progress
 from behemoth.tickstore.writer import TOOL, who
@@ -132,9 +133,10 @@ def _from_checkpoints(
             root = checkpoints.read_root(source, key)
             if root.tip.number <= tip.number:
                 continue
-            for symbol in root.symbols:
-                timeline = checkpoints.read_timeline(source, root, symbol)
-                seen = checkpoints.read_observations(source, root, symbol) or []
+            shelf = Shelf(source)
+            for symbol in sorted(checkpoints.names(shelf, root), key=pages.path):
+                timeline = checkpoints.read_timeline(shelf, root, symbol)
+                seen = checkpoints.read_observations(shelf, root, symbol) or []
                 told = timeline.revisions() if timeline is not None else []
                 remains.add(revision for revision in told if revision.commit > tip.number)
                 _add_observations(seen, tip, remains)

@@ -18,16 +18,15 @@ from typing import TypeVar
 
 from behemoth import layout
 from behemoth import log as ledger
-from behemoth.bitemporal import Observation, Revision
+from behemoth.bitemporal import Revision
 from behemoth.errors import CheckpointIgnored, Conflict, Corrupt
-from behemoth.index import Timeline
+from behemoth.index import WAITING, Rows, Timeline
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
 from behemoth.tickstore import checkpoints
 from behemoth.tickstore.checkpoints import Root
-
-Seen = tuple[int, Observation]
-"""An observation and the number of the commit that brought it."""
+from behemoth.tickstore.kinds import Seen, observed_rows
+from behemoth.tickstore.pages import Shelf
 
 Name = tuple[Date, str]
 """The date and the encoded symbol of a splay."""
@@ -47,9 +46,40 @@ class _Symbol:
 
     def fold(self, number: int, revisions: list[Revision], seen: list[Seen]) -> None:
         """Note what a commit brought; noting it twice, after an interrupt, changes nothing."""
-        self.new_revisions = [r for r in self.new_revisions if r.commit < number] + revisions
-        self.new_seen = [each for each in self.new_seen if each[0] < number] + seen
+        while self.new_revisions and self.new_revisions[-1].commit >= number:
+            self.new_revisions.pop()
+        while self.new_seen and self.new_seen[-1][0] >= number:
+            self.new_seen.pop()
+        self.new_revisions += revisions
+        self.new_seen += seen
         self.touched = number
+        if self.timeline is not None and len(self.new_revisions) > WAITING:
+            self.timeline = self.timeline.with_revisions(self.new_revisions)
+            self.new_revisions = []
+
+    def forget(self, number: int) -> None:
+        """Drop what is not loaded, and can be loaded up to this commit."""
+        if self.timeline is None:
+            self.new_revisions = [r for r in self.new_revisions if r.commit > number]
+        if self.seen is None:
+            self.new_seen = [each for each in self.new_seen if each[0] > number]
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing is known that could not be loaded."""
+        loaded = self.timeline is not None or self.seen is not None
+        return not (loaded or self.new_revisions or self.new_seen)
+
+    def rows_since(self, number: int) -> Rows:
+        """Give what later commits brought, as rows of the index."""
+        timeline = self.timeline or Timeline("")
+        return timeline.with_revisions(self.new_revisions).since(number)
+
+    def seen_since(self, number: int) -> Rows:
+        """Give what was observed in later commits, as rows of the index."""
+        last = self.seen[-1][0] if self.seen else 0
+        new = [each for each in self.new_seen if each[0] > last]
+        return observed_rows(each for each in (*(self.seen or ()), *new) if each[0] > number)
 
 
 class State:
@@ -73,10 +103,13 @@ class State:
         ever gets it or one below.
     fenced
         The newest commit that retired anything.
+    waiting
+        How many revisions and observations came after the newest checkpoint that is known.
     """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._shelf = Shelf(store)
         self._symbols: dict[str, _Symbol] = defaultdict(_Symbol)
         self._opened = False
         self.lock = threading.RLock()
@@ -84,6 +117,8 @@ class State:
         self.root = Root()
         self.retired: dict[Name, int] = {}
         self.fenced = 0
+        self.waiting = 0
+        self._looked = 0
         self._distrusted: set[str] = set()
 
     def refresh(self) -> Tip:
@@ -106,7 +141,17 @@ class State:
                 self._check_end()
                 self._opened = True
             self._follow()
+            if self.tip.number - max(self.root.tip.number, self._looked) >= 2 * checkpoints.EVERY:
+                self._look_for_newer()
             return self.tip
+
+    def _look_for_newer(self) -> None:
+        """Let go of what others have checkpointed meanwhile: a reader may follow for years."""
+        self._looked = self.tip.number
+        newest = self._newest_root()
+        if newest.tip.number > self.root.tip.number:
+            self._follow()
+            self._rest_on(newest)
 
     def refresh_to_write(self) -> Tip:
         """Refresh, and make sure that the table is still the one that was opened.
@@ -198,10 +243,13 @@ class State:
         for observation in commit.observations:
             seen[observation.symbol].append((tip.number, observation))
         for name in revisions.keys() | seen.keys():
+            if not self.root.tip.number and name not in self._symbols:  # nothing is to be loaded
+                self._symbols[name] = _Symbol(Timeline(name), [])
             self._symbols[name].fold(tip.number, revisions[name], seen[name])
         if commit.retired:
             self._retire(commit.retired)
             self.fenced = tip.number
+        self.waiting += len(commit.revisions) + len(commit.observations)
         self.tip = tip
 
     def _retire(self, keys: Iterable[str]) -> None:
@@ -218,16 +266,22 @@ class State:
     def symbols(self) -> list[str]:
         """Name every symbol that was ever written or observed, sorted."""
         with self.lock:
-            return sorted(self.root.symbols.keys() | self._symbols.keys())
+            try:
+                known = checkpoints.names(self._shelf, self.root)
+            except (Corrupt, FileNotFoundError) as error:
+                self._pass_over(error)
+                return self.symbols()
+            return sorted(known | self._symbols.keys())
 
     def timeline(self, name: str) -> Timeline:
         """Give the timeline of a symbol, empty for one that is unknown."""
         with self.lock:
-            if name not in self._symbols and name not in self.root.symbols:
-                return Timeline(name)
-            if self._symbols[name].timeline is None:
-                loaded = self._load(name, checkpoints.read_timeline) or Timeline(name)
-                self._symbols[name].timeline = loaded  # loading may have begun anew
+            if name not in self._symbols or self._symbols[name].timeline is None:
+                loaded = self._load(name, checkpoints.read_timeline)
+                if loaded is None and name not in self._symbols:
+                    return Timeline(name)
+                if self._symbols[name].timeline is None:  # loading may have begun anew
+                    self._symbols[name].timeline = loaded or Timeline(name)
             symbol = self._symbols[name]
             timeline = symbol.timeline or Timeline(name)
             if symbol.new_revisions:
@@ -255,11 +309,12 @@ class State:
     def observations(self, name: str) -> list[Seen]:
         """Give what was observed of a symbol, in the order of the commits."""
         with self.lock:
-            if name not in self._symbols and name not in self.root.symbols:
-                return []
-            if self._symbols[name].seen is None:
-                loaded = self._load(name, checkpoints.read_observations) or []
-                self._symbols[name].seen = loaded
+            if name not in self._symbols or self._symbols[name].seen is None:
+                found = self._load(name, checkpoints.read_observations)
+                if found is None and name not in self._symbols:
+                    return []
+                if self._symbols[name].seen is None:
+                    self._symbols[name].seen = found or []
             symbol = self._symbols[name]
             seen = symbol.seen or []
             last = seen[-1][0] if seen else 0
@@ -267,23 +322,38 @@ class State:
             symbol.new_seen = []
             return list(seen)
 
-    def _load(self, name: str, read: Callable[[ObjectStore, Root, str], T | None]) -> T | None:
-        """Read a checkpoint file; fold the whole log instead where that fails."""
+    def _load(self, name: str, read: Callable[[Shelf, Root, str], T | None]) -> T | None:
+        """Read from the checkpoint; fold the whole log instead where that fails."""
         try:
-            return read(self._store, self.root, name)
-        except FileNotFoundError:
+            return read(self._shelf, self.root, name)
+        except (Corrupt, FileNotFoundError) as error:
+            if not self._pass_over(error):
+                return None  # all is in memory now
+        return self._load(name, read)
+
+    def _pass_over(self, error: Exception) -> bool:
+        """Go on from a newer checkpoint, if there is one; or without any."""
+        if isinstance(error, FileNotFoundError):
             newest = self._newest_root()  # a writer removed the files of the one known here
             if newest.tip.number > self.root.tip.number:
                 self._follow()
-                self.root = newest
-                return self._load(name, read)
+                self._rest_on(newest)
+                return True
             _warn(f"files of {self.root.tip.token} are missing")
-        except Corrupt as error:
+        else:
             _warn(error)
         bad = layout.checkpoint_root_key(self.root.tip.token)
         self.begin_anew()
         self._distrusted.add(bad)
-        return None
+        return False
+
+    def _rest_on(self, root: Root) -> None:
+        """Take a newer checkpoint, and forget what can be loaded from it."""
+        self.root = root
+        for name, symbol in list(self._symbols.items()):
+            symbol.forget(root.tip.number)
+            if symbol.is_blank:
+                del self._symbols[name]
 
     def fold_log(self) -> None:
         """Fold the whole log, without a checkpoint.
@@ -305,7 +375,7 @@ class State:
             missing = self._store.where(layout.log_key(anew.tip.number + 1))
             raise Corrupt(f"{missing} is missing, and later commits are there")
         self._symbols, self.root, self.tip = anew._symbols, Root(), anew.tip
-        self.retired, self.fenced = anew.retired, anew.fenced
+        self.retired, self.fenced, self.waiting = anew.retired, anew.fenced, anew.waiting
         self._distrusted.clear()
 
     def checkpoint(self) -> None:
@@ -316,18 +386,28 @@ class State:
                 self.begin_anew()
                 tip = self.tip
             if base.tip.number < tip.number:
-                changed = {
-                    name: (self.timeline(name), self.observations(name))
-                    for name, symbol in list(self._symbols.items())
-                    if symbol.touched > base.tip.number
-                }
-                retired = sorted(
-                    layout.encoded_splay_key(encoded, date, version)
-                    for (date, encoded), version in self.retired.items()
-                )
-                base = checkpoints.write(self._store, tip, base, changed, retired)
-            self.root = base
+                try:
+                    base = self._write(tip, base)
+                except (Corrupt, FileNotFoundError) as error:  # a page that it would build on
+                    _warn(error)
+                    self.begin_anew()
+                    base = self._write(self.tip, Root())
+            self._rest_on(base)
+            self.waiting = 0
             checkpoints.prune(self._store)
+
+    def _write(self, tip: Tip, base: Root) -> Root:
+        number = base.tip.number
+        touched = {name: each for name, each in self._symbols.items() if each.touched > number}
+        retired = sorted(
+            layout.encoded_splay_key(encoded, date, version)
+            for (date, encoded), version in self.retired.items()
+        )
+        added: dict[layout.What, dict[str, Rows]] = {
+            "revisions": {name: each.rows_since(number) for name, each in touched.items()},
+            "observations": {name: each.seen_since(number) for name, each in touched.items()},
+        }
+        return checkpoints.write(self._shelf, tip, base, added, retired)
 
 
 def _warn(reason: object) -> None:

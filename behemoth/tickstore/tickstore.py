@@ -334,7 +334,9 @@ class Tickstore(View):
     ) -> list[Revision]:
         self._refresh_to_write()
         revisions = self._writer.commit(changes, observations, reason, commit_id)
-        if self._state.tip.number - self._state.root.tip.number >= checkpoints.EVERY:
+        state = self._state
+        commits = state.tip.number - state.root.tip.number
+        if commits >= checkpoints.EVERY or state.waiting >= checkpoints.MANY:
             self._try_checkpoint()
         return revisions
 

@@ -20,7 +20,8 @@ from behemoth.bitemporal import Revision
 from behemoth.errors import Corrupt, EnvironmentFailed
 from behemoth.index import Timeline
 from behemoth.stores import ObjectStore
-from behemoth.tickstore import checkpoints
+from behemoth.tickstore import checkpoints, pages
+from behemoth.tickstore.pages import Shelf
 from behemoth.tickstore.state import State
 
 Problem = Literal["log", "missing", "damaged", "checkpoint", "stranger", "orphan", "leftover"]
@@ -183,16 +184,17 @@ def _difference(store: ObjectStore, state: State, key: str) -> str | None:
     number = root.tip.number
     if checkpoints.entry(store, number)[0] != root.tip:
         return "it is of another copy of this table"
-    for symbol in state.symbols():
+    shelf = Shelf(store)
+    for symbol in sorted(state.symbols(), key=pages.path):  # page by page
         rows = state.timeline(symbol).rows
         rows = rows[rows["commit"] <= number]
         seen = [each for each in state.observations(symbol) if each[0] <= number]
-        timeline = checkpoints.read_timeline(store, root, symbol)
+        timeline = checkpoints.read_timeline(shelf, root, symbol)
         if not np.array_equal(rows, Timeline(symbol).rows if timeline is None else timeline.rows):
             return f"its revisions of {symbol!r} differ from the log's"
-        if (checkpoints.read_observations(store, root, symbol) or []) != seen:
+        if (checkpoints.read_observations(shelf, root, symbol) or []) != seen:
             return f"its observations of {symbol!r} differ from the log's"
-    if not root.symbols.keys() <= set(state.symbols()):
+    if not checkpoints.names(shelf, root) <= set(state.symbols()):
         return "it has a symbol that the log does not know"
     return None
 

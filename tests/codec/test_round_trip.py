@@ -10,6 +10,7 @@ from behemoth.codec import (
     TEXT_DTYPE,
     dismantle,
     read_checkpoint,
+    read_symbols,
     to_frame,
     to_stacked_frame,
     write_checkpoint,
@@ -233,6 +234,15 @@ def test_checkpoints_keep_the_order_of_rows():
     )
 
 
+def test_a_checkpoint_has_many_symbols():
+    """They come back in their order, and the header names them."""
+    frame = pd.concat([revisions(2), revisions(3).rename({"BTC-USD": "é"})])
+    data = write_checkpoint(frame)
+    pd.testing.assert_frame_equal(frame, read_checkpoint(data, "c.h5"))
+    assert read_symbols(data, "c.h5") == ["BTC-USD", "é"]
+    assert read_symbols(write_checkpoint(frame.iloc[-1:]), "c.h5") == ["é"]
+
+
 def test_checkpoints_are_deterministic():
     """The same revisions give the same bytes."""
     assert write_checkpoint(revisions(9)) == write_checkpoint(revisions(9))
@@ -243,10 +253,10 @@ def test_checkpoints_are_deterministic():
     [
         (revisions(1).droplevel("version"), "the index of a checkpoint"),
         (revisions(1).rename(index={7: 8}, level=2).assign(text="a"), "numbers and booleans"),
-        (pd.concat([revisions(1), revisions(1).rename({"BTC-USD": "A"})]), "of one symbol"),
+        (revisions(1).set_axis(revisions(1).index.set_levels([7], level=0)), "texts"),
     ],
 )
 def test_checkpoints_refuse_other_frames(frame, says):
-    """Only revisions of one symbol, all numbers, make a checkpoint."""
+    """Only numbers, by symbol, date and version, make a checkpoint."""
     with pytest.raises(ValueError, match=says):
         write_checkpoint(frame)

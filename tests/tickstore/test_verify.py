@@ -200,13 +200,13 @@ def test_checkpoints_that_differ_from_the_log_are_made_anew(local, which):
     if which == "root":
         flip(local.path / f"index/{token}.json")
     elif which == "revisions":
-        flip(local.path / f"index/{token}/A.revisions.h5")
+        flip(local.path / f"index/pages/{token}.top.revisions.h5")
     else:
         from behemoth.log import unseal
 
         root = local.path / f"index/{token}.json"
         text, _ = unseal(root.read_bytes(), "it")
-        del text["symbols"]["btc/usd"]
+        text["pages"]["revisions"] = {}
         overwrite(root, seal(text))
     damaged = LocalTickstore(local.path, clock=local._clock)
     found = damaged.verify()

@@ -1,0 +1,171 @@
+"""What the pages of an index checkpoint hold: revisions, or observations; and how as files.
+
+What does not live here: which page holds what (`behemoth.tickstore.pages`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from datetime import date as Date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from behemoth import codec, index
+from behemoth.bitemporal import Observation
+from behemoth.index import EPOCH, Rows, microseconds
+from behemoth.stores import ObjectStore
+from behemoth.tickstore.pages import File, Kind, Sheet
+
+Seen = tuple[int, Observation]
+"""An observation and the number of the commit that brought it."""
+
+EPOCH_DATE = Date(1970, 1, 1)
+HEAD = 1 << 14
+"""What is read of a page at first when only its header is wanted."""
+
+TIMES = ("start", "end", "asked_at")
+TEXTS = ("source", "what", "outcome")
+OBSERVED = np.dtype(
+    [
+        ("commit", "<i8"),
+        ("position", "<i8"),  # among those of its symbol and commit
+        *((name, "<i8") for name in TIMES),  # microseconds since 1970 UTC
+        ("rows", "<i8"),
+        *((name, "O") for name in TEXTS),
+    ]
+)
+
+
+def observed_rows(seen: Iterable[Seen]) -> Rows:
+    """Give a row for each observation of one symbol."""
+    return np.array(
+        [
+            (
+                commit,
+                position,
+                *(microseconds(getattr(observation, name)) for name in TIMES),
+                observation.rows,
+                *(getattr(observation, name) for name in TEXTS),
+            )
+            for position, (commit, observation) in enumerate(seen)
+        ],
+        dtype=OBSERVED,
+    )
+
+
+def observations(symbol: str, rows: Rows) -> list[Seen]:
+    """Undo `observed_rows`."""
+    found = []
+    for commit, _, *times, count, source, what, outcome in rows.tolist():
+        start, end, asked_at = (EPOCH + timedelta(microseconds=each) for each in times)
+        seen = Observation(symbol, source, what, start, end, asked_at, outcome, count)
+        found.append((commit, seen))
+    return found
+
+
+def _write_revisions(sheet: Sheet) -> tuple[bytes, dict[str, Any]]:
+    frame = index.checkpoint(sheet.names, sheet.codes, sheet.rows)
+    return codec.write_checkpoint(frame), {"rows": len(sheet)}
+
+
+def read_revisions(data: bytes, _: File, name: str) -> Sheet:
+    """Read a page of revisions, of any format."""
+    names, codes, rows = index.from_checkpoint(codec.read_checkpoint(data, name))
+    return Sheet(tuple(names), codes, rows)
+
+
+def _name_revisions(store: ObjectStore, file: File) -> Sequence[str]:
+    return codec.read_symbols(Beginning(store, file["key"]), store.where(file["key"]))
+
+
+class Beginning:
+    """The bytes of a file, of which a header needs few.
+
+    Parameters
+    ----------
+    store, key
+        Which file.
+    """
+
+    def __init__(self, store: ObjectStore, key: str) -> None:
+        self._store, self._key = store, key
+        self._head = memoryview(store.get_range(key, 0, HEAD))
+
+    def __len__(self) -> int:
+        return self._store.size(self._key)
+
+    def __getitem__(self, part: slice) -> memoryview:
+        """Give a part; beyond the beginning it is read for itself."""
+        start, end = part.start or 0, part.stop
+        if end <= len(self._head):
+            return self._head[start:end]
+        return memoryview(self._store.get_range(self._key, start, end - start))
+
+
+def _write_observations(sheet: Sheet) -> tuple[bytes, dict[str, Any]]:
+    rows = sheet.rows
+
+    def times(name: str) -> pd.DatetimeIndex:
+        return pd.DatetimeIndex(rows[name].view("M8[us]")).as_unit("ns").tz_localize("UTC")
+
+    frame = pd.DataFrame(
+        {
+            "symbol": np.array(sheet.names, dtype=object)[sheet.codes],
+            "start": times("start"),
+            "end": times("end"),
+            **{name: rows[name] for name in ("rows", "commit", "position", *TEXTS)},
+        },
+        index=times("asked_at").rename("asked_at"),
+    )
+    ticks = codec.dismantle(frame, "asked_at")
+    splay = codec.write_splay(ticks, "", EPOCH_DATE, datetime(1970, 1, 1, tzinfo=UTC))
+    return splay.data, {"rows": splay.rows, "content": splay.digest}
+
+
+def _read_observations(data: bytes, file: File, name: str) -> Sheet:
+    frame = _observed(data, file, "", name)
+    codes, names = pd.factorize(frame["symbol"].to_numpy(dtype=object), sort=True)
+    rows = _rows_of(frame)
+    order = np.lexsort((rows["position"], rows["commit"], codes))
+    return Sheet(tuple(names), codes[order], rows[order])
+
+
+def read_older_observations(symbol: str, data: bytes, file: File, name: str) -> Rows:
+    """Read a file of formats 1 and 2, which is of one symbol."""
+    rows = _rows_of(_observed(data, file, symbol, name))
+    return rows[np.argsort(rows["position"])]
+
+
+def _observed(data: bytes, file: File, symbol: str, name: str) -> pd.DataFrame:
+    promise = codec.Promise(symbol, EPOCH_DATE, file["rows"], len(data), file["content"])
+    return codec.to_frame(codec.read_splay(data, promise, name)).reset_index()
+
+
+def _rows_of(frame: pd.DataFrame) -> Rows:
+    rows = np.empty(len(frame), dtype=OBSERVED)
+    for name in OBSERVED.names or ():
+        if name in TIMES:
+            rows[name] = pd.DatetimeIndex(frame[name]).as_unit("us").asi8
+        else:
+            rows[name] = frame[name].to_numpy(dtype=OBSERVED[name])
+    return rows
+
+
+def _name_observations(store: ObjectStore, file: File) -> Sequence[str]:
+    data, name = store.get(file["key"]), store.where(file["key"])
+    promise = codec.Promise("", EPOCH_DATE, file["rows"], file["size"], file["content"])
+    (column,) = codec.read_splay(data, promise, name, ["symbol"]).columns
+    return column.categories or ()
+
+
+REVISIONS = Kind(
+    "revisions", ("version", "date"), _write_revisions, read_revisions, _name_revisions
+)
+OBSERVATIONS = Kind(
+    "observations", ("position", "commit"), _write_observations, _read_observations,
+    _name_observations,
+)  # fmt: skip
+KINDS = (REVISIONS, OBSERVATIONS)
