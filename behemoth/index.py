@@ -136,7 +136,10 @@ class Timeline:
     def with_revisions(self, revisions: Iterable[Revision]) -> Timeline:
         """Fold new revisions in; those of commits that are folded already change nothing."""
         folded = self.last_commit
-        waiting = (*self._waiting, *(each for each in revisions if each.commit > folded))
+        new = [each for each in revisions if each.commit > folded]
+        if not new:
+            return self
+        waiting = (*self._waiting, *new)
         if len(waiting) > max(WAITING, len(self._sorted) // WAITING):
             return Timeline(self.symbol, _merged(self._sorted, rows_of(waiting)))
         return Timeline(self.symbol, self._sorted, waiting, self._known)
@@ -218,6 +221,14 @@ class Timeline:
         if name not in self._columns:
             self._columns[name] = np.ascontiguousarray(self.rows[name])
         return self._columns[name]
+
+    def known(self, as_of_time: datetime, commit: int | None = None) -> Rows:
+        """Find all that ever had ticks, as far as it was known at a time; by date and version."""
+        known = self._column("start_time") <= microseconds(as_of_time)
+        known &= self._column("splay") >= 0
+        if commit is not None and commit < self.last_commit:
+            known &= self._column("commit") <= commit
+        return self.rows[known]
 
     def revisions(self, commit: int | None = None) -> list[Revision]:
         """Give every revision with its knowledge interval, by date and version."""

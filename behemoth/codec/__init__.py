@@ -7,7 +7,7 @@ library call, nothing unpickled. `union` joins ticks of several files. Nothing h
 bytes are kept.
 """
 
-from behemoth.codec.checkpoint import read_checkpoint, read_symbols, write_checkpoint
+from behemoth.codec.checkpoint import read_checkpoint, read_summary, write_checkpoint
 from behemoth.codec.container import Container, Sliced
 from behemoth.codec.direct import gather
 from behemoth.codec.frame import TEXT_DTYPE, dismantle, time_index, to_frame, to_stacked_frame
@@ -44,7 +44,7 @@ __all__ = [
     "read_checkpoint",
     "read_facts",
     "read_splay",
-    "read_symbols",
+    "read_summary",
     "time_index",
     "to_frame",
     "to_stacked_frame",

@@ -9,6 +9,7 @@ Does not know what the columns mean; the index does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ NO_DIGEST = "00" * 32
 TOOL = f"behemoth {__version__}"
 
 
-def write_checkpoint(frame: pd.DataFrame) -> bytes:
+def write_checkpoint(
+    frame: pd.DataFrame, summary: Mapping[str, Sequence[int]] | None = None
+) -> bytes:
     """Make the file of some symbols' revisions.
 
     Parameters
@@ -42,6 +45,8 @@ def write_checkpoint(frame: pd.DataFrame) -> bytes:
     frame
         Index: MultiIndex of ``symbol`` (text), ``date`` (datetime64[ns], naive) and
         ``version`` (int64). Columns: numbers and booleans of numpy.
+    summary
+        What the header says beside the symbols: of each list an item for each of them.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def write_checkpoint(frame: pd.DataFrame) -> bytes:
         index.get_level_values("version").to_numpy(dtype=np.int64), return_inverse=True
     )
     schema = {"columns": [column.schema for column in columns]}
-    facts = {"symbols": symbols, "tool": TOOL}
+    facts = {"symbols": symbols, **(summary or {}), "tool": TOOL}
     symbol_level = names_array("/index/axis1_level0", symbols)
     day_meaning: dict[str, Attribute] = {"kind": "datetime64", "index_class": "datetime"}
     arrays, plain = lay_out("/index", columns)
@@ -142,13 +147,9 @@ def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
     return frame
 
 
-def read_symbols(data: bytes | Sliced, name: str) -> list[str]:
-    """Name the symbols of a page, from its header; raise `Corrupt` when that is damaged."""
-    container = Container(data, name)
-    symbols = container.facts.get("symbols")
-    if not isinstance(symbols, list):
-        raise container.corrupt("its header does not name its symbols")
-    return symbols
+def read_summary(data: bytes | Sliced, name: str) -> dict[str, Any]:
+    """Read what a page's header says of its symbols; raise `Corrupt` when that is damaged."""
+    return Container(data, name).facts
 
 
 def _index(container: Container, symbols: list[str], rows: int, narrow: str) -> pd.MultiIndex:

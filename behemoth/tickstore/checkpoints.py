@@ -27,7 +27,7 @@ from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
 from behemoth.tickstore import kinds, pages
 from behemoth.tickstore.kinds import KINDS, OBSERVATIONS, REVISIONS, Seen
-from behemoth.tickstore.pages import File, Growth, Kind, Shelf, Tree
+from behemoth.tickstore.pages import File, Growth, Kind, Shelf, Summary, Tree
 from behemoth.version import FORMAT
 
 EVERY = 64
@@ -92,8 +92,16 @@ def read_root(store: ObjectStore, key: str) -> Root:
 
 def names(shelf: Shelf, root: Root) -> set[str]:
     """Name every symbol of a checkpoint."""
-    trees = (shelf.names(kind, root.trees.get(kind.what, {})) for kind in KINDS)
-    return set(root.symbols).union(*trees)
+    return set(root.symbols).union(summaries(shelf, root), _tree(shelf, root, OBSERVATIONS))
+
+
+def summaries(shelf: Shelf, root: Root) -> dict[str, Summary]:
+    """Sum up the revisions of every symbol; of older formats nothing is known."""
+    return _tree(shelf, root, REVISIONS)
+
+
+def _tree(shelf: Shelf, root: Root, kind: Kind) -> dict[str, Summary]:
+    return shelf.summaries(kind, root.trees.get(kind.what, {}))
 
 
 def read_timeline(shelf: Shelf, root: Root, symbol: str) -> Timeline | None:

@@ -5,7 +5,7 @@ What does not live here: which page holds what (`behemoth.tickstore.pages`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
 from typing import Any
@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from behemoth import codec, index
-from behemoth.bitemporal import Observation
+from behemoth.bitemporal import Observation, Revision
+from behemoth.errors import Corrupt
 from behemoth.index import EPOCH, Rows, microseconds
 from behemoth.stores import ObjectStore
-from behemoth.tickstore.pages import File, Kind, Sheet
+from behemoth.tickstore.pages import File, Kind, Sheet, Summary
 
 Seen = tuple[int, Observation]
 """An observation and the number of the commit that brought it."""
@@ -68,7 +69,27 @@ def observations(symbol: str, rows: Rows) -> list[Seen]:
 
 def _write_revisions(sheet: Sheet) -> tuple[bytes, dict[str, Any]]:
     frame = index.checkpoint(sheet.names, sheet.codes, sheet.rows)
-    return codec.write_checkpoint(frame), {"rows": len(sheet)}
+    return codec.write_checkpoint(frame, _sum_up(sheet)), {"rows": len(sheet)}
+
+
+def _sum_up(sheet: Sheet) -> dict[str, list[int]]:
+    """Say of each symbol what a `Summary` does."""
+    rows, firsts = sheet.rows, np.searchsorted(sheet.codes, np.arange(len(sheet.names)))
+    dates = np.append(True, (rows["date"][1:] != rows["date"][:-1]))
+    dates[firsts] = True
+    deletes = rows["kind"] == index.KINDS.index("delete")
+    return {
+        "earliest": np.minimum.reduceat(rows["start_time"], firsts).tolist(),
+        "latest": np.maximum.reduceat(rows["start_time"], firsts).tolist(),
+        "dates": np.add.reduceat(dates.astype(int), firsts).tolist(),
+        "deletes": np.add.reduceat(deletes.astype(int), firsts).tolist(),
+    }
+
+
+def sum_up(revision: Revision) -> Summary:
+    """Say of a single revision what a `Summary` does."""
+    start = microseconds(revision.start_time)
+    return Summary(start, start, 1, int(revision.kind == "delete"))
 
 
 def read_revisions(data: bytes, _: File, name: str) -> Sheet:
@@ -77,8 +98,16 @@ def read_revisions(data: bytes, _: File, name: str) -> Sheet:
     return Sheet(tuple(names), codes, rows)
 
 
-def _name_revisions(store: ObjectStore, file: File) -> Sequence[str]:
-    return codec.read_symbols(Beginning(store, file["key"]), store.where(file["key"]))
+def _revisions_in(store: ObjectStore, file: File) -> Mapping[str, Summary]:
+    where = store.where(file["key"])
+    facts = codec.read_summary(Beginning(store, file["key"]), where)
+    try:
+        lists = [facts[name] for name in ("earliest", "latest", "dates", "deletes")]
+        return {
+            symbol: Summary(*told) for symbol, *told in zip(facts["symbols"], *lists, strict=True)
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise Corrupt(f"{where} is not what it promises: it sums up nothing") from error
 
 
 class Beginning:
@@ -154,18 +183,16 @@ def _rows_of(frame: pd.DataFrame) -> Rows:
     return rows
 
 
-def _name_observations(store: ObjectStore, file: File) -> Sequence[str]:
+def _observations_in(store: ObjectStore, file: File) -> Mapping[str, Summary]:
     data, name = store.get(file["key"]), store.where(file["key"])
     promise = codec.Promise("", EPOCH_DATE, file["rows"], file["size"], file["content"])
     (column,) = codec.read_splay(data, promise, name, ["symbol"]).columns
-    return column.categories or ()
+    return dict.fromkeys(column.categories or (), Summary())
 
 
-REVISIONS = Kind(
-    "revisions", ("version", "date"), _write_revisions, read_revisions, _name_revisions
-)
+REVISIONS = Kind("revisions", ("version", "date"), _write_revisions, read_revisions, _revisions_in)
 OBSERVATIONS = Kind(
     "observations", ("position", "commit"), _write_observations, _read_observations,
-    _name_observations,
+    _observations_in,
 )  # fmt: skip
 KINDS = (REVISIONS, OBSERVATIONS)

@@ -88,6 +88,43 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
+class Summary:
+    """What is said of a symbol without reading its rows.
+
+    Attributes
+    ----------
+    earliest, latest
+        First and last start of knowledge.
+    dates
+        It has at least so many different dates.
+    deletes
+        How many revisions are deletes.
+    """
+
+    earliest: int = np.iinfo(np.int64).max
+    latest: int = np.iinfo(np.int64).min
+    dates: int = 0
+    deletes: int = 0
+
+    def __or__(self, other: Summary) -> Summary:
+        """Say what is true of both together."""
+        return Summary(
+            min(self.earliest, other.earliest),
+            max(self.latest, other.latest),
+            max(self.dates, other.dates),
+            self.deletes + other.deletes,
+        )
+
+    def shows(self, time: int) -> bool | None:
+        """Whether anything was known at a time; ``None`` when only the rows can tell."""
+        if self.earliest > time:
+            return False
+        if self.deletes == 0 or (self.latest <= time and self.dates > self.deletes):
+            return True
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """What lies in the pages of a tree.
 
@@ -101,15 +138,15 @@ class Kind:
         Makes a file of a sheet; gives its bytes, and what reading it needs to know.
     read
         Undoes it.
-    names
-        Tells the symbols of a file.
+    summaries
+        Tells from the header of a file what it holds of each symbol.
     """
 
     what: What
     order: tuple[str, str]
     write: Callable[[Sheet], tuple[bytes, dict[str, Any]]]
     read: Callable[[bytes, File, str], Sheet]
-    names: Callable[[ObjectStore, File], Sequence[str]]
+    summaries: Callable[[ObjectStore, File], Mapping[str, Summary]]
 
     def sheet(self, parts: Sequence[tuple[Sequence[str], npt.NDArray[Any], Rows]]) -> Sheet:
         """Put rows together: of each part the names, the code of each row, and the rows."""
@@ -140,7 +177,7 @@ class Shelf:
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
         self._decoded: OrderedDict[tuple[str, str], Sheet] = OrderedDict()
-        self._names: dict[tuple[str, str], frozenset[str]] = {}
+        self._summaries: dict[tuple[str, str], Mapping[str, Summary]] = {}
 
     def sheet(self, kind: Kind, file: File) -> Sheet:
         """Read a page.
@@ -179,15 +216,19 @@ class Shelf:
             return None
         return kind.sheet(parts).rows if len(parts) > 1 else parts[0][2].copy()
 
-    def names(self, kind: Kind, tree: Tree) -> set[str]:
-        """Name the symbols of a tree, from the headers of its files."""
-        found: set[str] = set()
+    def summaries(self, kind: Kind, tree: Tree) -> dict[str, Summary]:
+        """Sum up every symbol of a tree, from the headers of its files."""
+        found: dict[str, Summary] = {}
         for file in (file for files in tree.values() for file in files):
             name = file["key"], file["digest"]
-            if name not in self._names:
-                self._names[name] = frozenset(kind.names(self.store, file))
-            found |= self._names[name]
+            if name not in self._summaries:
+                self._summaries[name] = kind.summaries(self.store, file)
+            for symbol, summary in self._summaries[name].items():
+                found[symbol] = found.get(symbol, NOTHING) | summary
         return found
+
+
+NOTHING = Summary()
 
 
 def _on_the_way(tree: Tree, symbol: str) -> Iterator[File]:

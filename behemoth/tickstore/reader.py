@@ -124,18 +124,14 @@ class Reader:
                 return together
         visible = timeline.visible(as_of_time, commit, bounds)
         parts = [self._splay(revision, columns).between(*bounds) for revision in visible]
-        known = [
-            revision
-            for revision in timeline.revisions(commit)
-            if revision.start_time <= as_of_time and revision.splay is not None
-        ]
-        if not known:
+        known = timeline.known(as_of_time, commit)
+        if not len(known):
             return None
         if not parts:
-            parts = [self._columns_of(known[-1])]
+            parts = [self._columns_of(symbol, known[-1:])]
         if columns is None:
             return codec.concatenate(parts, schema)
-        parts += self._missing(columns, parts, known)
+        parts += self._missing(symbol, columns, parts, known)
         return codec.concatenate(parts, schema).only(columns)
 
     def _together(
@@ -163,24 +159,24 @@ class Reader:
         return codec.gather(open_at, rows, columns, ready, self._threads if large else 1)
 
     def _missing(
-        self, columns: Sequence[str], parts: Sequence[Ticks], known: Sequence[Revision]
+        self, symbol: str, columns: Sequence[str], parts: Sequence[Ticks], known: Rows
     ) -> list[Ticks]:
         """Find columns that these days lack in what is known of other days, the last first."""
         lacking = set(columns).difference(*(part.names for part in parts))
         found = []
-        for revision in reversed(known):
+        for place in reversed(range(len(known))):
             if not lacking:
                 break
-            there = self._columns_of(revision)
+            there = self._columns_of(symbol, known[place : place + 1])
             if not lacking.isdisjoint(there.names):
                 found.append(there.only([name for name in there.names if name in lacking]))
                 lacking.difference_update(there.names)
         if lacking:
             names = ", ".join(map(repr, sorted(lacking)))
             raise NotFound(
-                f"{known[-1].symbol!r} never had a column {names}; it has "
-                f"{', '.join(self._columns_of(known[-1]).names) or 'none'}",
-                symbol=known[-1].symbol,
+                f"{symbol!r} never had a column {names}; it has "
+                f"{', '.join(self._columns_of(symbol, known[-1:]).names) or 'none'}",
+                symbol=symbol,
             )
         return found
 
@@ -224,9 +220,10 @@ class Reader:
             return self._store.get(source.key)
         return Ranges(self._store, source.key)
 
-    def _columns_of(self, revision: Revision) -> Ticks:
+    def _columns_of(self, symbol: str, row: Rows) -> Ticks:
         """Give the columns of a file, without ticks."""
-        return self._splay(revision, None).take(slice(0, 0))
+        (source,) = self._sources(symbol, row)
+        return self._read(source, None).take(slice(0, 0))
 
     def nothing(self, columns: Sequence[str] | None = None) -> Ticks:
         """Give the ticks of a symbol that nobody knows: none, with UTC times."""

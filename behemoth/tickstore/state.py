@@ -10,28 +10,34 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date as Date
+from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import TypeVar
 
 from behemoth import layout
 from behemoth import log as ledger
 from behemoth.bitemporal import Revision
 from behemoth.errors import CheckpointIgnored, Conflict, Corrupt
-from behemoth.index import WAITING, Rows, Timeline
+from behemoth.index import WAITING, Rows, Timeline, microseconds
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
 from behemoth.tickstore import checkpoints
 from behemoth.tickstore.checkpoints import Root
-from behemoth.tickstore.kinds import Seen, observed_rows
-from behemoth.tickstore.pages import Shelf
+from behemoth.tickstore.kinds import Seen, observed_rows, sum_up
+from behemoth.tickstore.pages import Shelf, Summary, path
 
 Name = tuple[Date, str]
 """The date and the encoded symbol of a splay."""
 
 T = TypeVar("T")
+
+NO_NAMES: set[str] = set()
+NO_SUMMARIES: dict[str, Summary] = {}
 
 
 @dataclass(slots=True)
@@ -266,28 +272,47 @@ class State:
     def symbols(self) -> list[str]:
         """Name every symbol that was ever written or observed, sorted."""
         with self.lock:
-            try:
-                known = checkpoints.names(self._shelf, self.root)
-            except (Corrupt, FileNotFoundError) as error:
-                self._pass_over(error)
-                return self.symbols()
-            return sorted(known | self._symbols.keys())
+            return sorted(self._read(checkpoints.names, NO_NAMES) | self._symbols.keys())
+
+    def shown(self, as_of_time: datetime, commit: int) -> list[str]:
+        """Name the symbols of which something was known at a time, sorted.
+
+        Only where a delete may have taken everything the revisions are read, and not kept.
+        """
+        with self.lock:
+            names, time = self.symbols(), microseconds(as_of_time)
+            summaries = self._read(checkpoints.summaries, NO_SUMMARIES)
+            found = {name: self._shows(name, time, commit, summaries) for name in names}
+            for name in sorted((n for n in names if found[n] is None), key=path):  # page by page
+                found[name] = len(self._look_at(name).shown(as_of_time, commit)) > 0
+            return [name for name in names if found[name]]
+
+    def _shows(
+        self, name: str, time: int, commit: int, summaries: Mapping[str, Summary]
+    ) -> bool | None:
+        """Say from summaries alone whether anything was known; ``None`` when they cannot tell."""
+        symbol = self._symbols.get(name, _Symbol())
+        if name in self.root.symbols or symbol.timeline is not None or symbol.touched > commit:
+            return None
+        new = map(sum_up, symbol.new_revisions)
+        return reduce(or_, new, summaries.get(name, Summary())).shows(time)
 
     def timeline(self, name: str) -> Timeline:
         """Give the timeline of a symbol, empty for one that is unknown."""
         with self.lock:
-            if name not in self._symbols or self._symbols[name].timeline is None:
-                loaded = self._load(name, checkpoints.read_timeline)
-                if loaded is None and name not in self._symbols:
-                    return Timeline(name)
-                if self._symbols[name].timeline is None:  # loading may have begun anew
-                    self._symbols[name].timeline = loaded or Timeline(name)
-            symbol = self._symbols[name]
-            timeline = symbol.timeline or Timeline(name)
-            if symbol.new_revisions:
-                symbol.timeline = timeline = timeline.with_revisions(symbol.new_revisions)
-                symbol.new_revisions = []
+            timeline = self._look_at(name)
+            if name in self._symbols or timeline.last_commit:
+                symbol = self._symbols[name]
+                symbol.timeline, symbol.new_revisions = timeline, []
             return timeline
+
+    def _look_at(self, name: str) -> Timeline:
+        """Give a timeline, and keep nothing of it."""
+        timeline = self._symbols[name].timeline if name in self._symbols else None
+        if timeline is None:
+            timeline = self._load(name, checkpoints.read_timeline) or Timeline(name)
+        symbol = self._symbols.get(name, _Symbol())  # loading may have begun anew
+        return (symbol.timeline or timeline).with_revisions(symbol.new_revisions)
 
     def committed(self, keys: Iterable[str]) -> set[str]:
         """Find those of these splays that hold a revision's ticks."""
@@ -323,13 +348,16 @@ class State:
             return list(seen)
 
     def _load(self, name: str, read: Callable[[Shelf, Root, str], T | None]) -> T | None:
-        """Read from the checkpoint; fold the whole log instead where that fails."""
+        return self._read(lambda shelf, root: read(shelf, root, name), None)
+
+    def _read(self, read: Callable[[Shelf, Root], T], nothing: T) -> T:
+        """Read from the checkpoint; where that fails fold the whole log, and give nothing."""
         try:
-            return read(self._shelf, self.root, name)
+            return read(self._shelf, self.root)
         except (Corrupt, FileNotFoundError) as error:
             if not self._pass_over(error):
-                return None  # all is in memory now
-        return self._load(name, read)
+                return nothing
+        return self._read(read, nothing)
 
     def _pass_over(self, error: Exception) -> bool:
         """Go on from a newer checkpoint, if there is one; or without any."""

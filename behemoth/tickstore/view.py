@@ -180,12 +180,7 @@ class View:
     def symbols(self, as_of_time: AsOf = LATEST_AS_OF) -> list[str]:
         """Name the symbols that have ticks, as they were known at a time; sorted."""
         tip = self._refresh()
-        known_at = self._known_at(as_of_time, tip)
-        return [
-            name
-            for name in self._state.symbols()
-            if self._state.timeline(name).visible(known_at, tip.number)
-        ]
+        return self._state.shown(self._known_at(as_of_time, tip), tip.number)
 
     def revisions(self, symbol: str) -> tuple[Revision, ...]:
         """Give every revision of a symbol, by date and version."""

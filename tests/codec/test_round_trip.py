@@ -10,7 +10,7 @@ from behemoth.codec import (
     TEXT_DTYPE,
     dismantle,
     read_checkpoint,
-    read_symbols,
+    read_summary,
     to_frame,
     to_stacked_frame,
     write_checkpoint,
@@ -237,10 +237,11 @@ def test_checkpoints_keep_the_order_of_rows():
 def test_a_checkpoint_has_many_symbols():
     """They come back in their order, and the header names them."""
     frame = pd.concat([revisions(2), revisions(3).rename({"BTC-USD": "é"})])
-    data = write_checkpoint(frame)
+    data = write_checkpoint(frame, {"deletes": [2, 3]})
     pd.testing.assert_frame_equal(frame, read_checkpoint(data, "c.h5"))
-    assert read_symbols(data, "c.h5") == ["BTC-USD", "é"]
-    assert read_symbols(write_checkpoint(frame.iloc[-1:]), "c.h5") == ["é"]
+    assert read_summary(data, "c.h5")["symbols"] == ["BTC-USD", "é"]
+    assert read_summary(data, "c.h5")["deletes"] == [2, 3]
+    assert read_summary(write_checkpoint(frame.iloc[-1:]), "c.h5")["symbols"] == ["é"]
 
 
 def test_checkpoints_are_deterministic():
