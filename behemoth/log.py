@@ -175,6 +175,13 @@ def decode(data: bytes, name: str) -> tuple[Commit, Tip]:
     return commit, Tip(commit.number, digest, commit.time)
 
 
+def is_entry(tip: Tip, data: bytes) -> bool:
+    """Say whether these bytes are the whole entry of a tip; however long, it is not parsed."""
+    body, _, rest = data.partition(b"\n")
+    digest = hashlib.blake2b(body, digest_size=32).hexdigest()
+    return digest == tip.digest and rest == f"{digest}\n".encode()
+
+
 def _commit_from_json(entry: Mapping[str, Any]) -> Commit:
     number, time = entry["number"], datetime.fromisoformat(entry["time"])
     return Commit(

@@ -29,7 +29,7 @@ import pandas as pd
 
 from behemoth import BiTimestamp, LocalTickstore, layout
 from behemoth import log as ledger
-from behemoth.bitemporal import LATEST_AS_OF, Revision
+from behemoth.bitemporal import LATEST_AS_OF, Observation, Revision
 from behemoth.log import Commit, Tip
 from behemoth.stores import LocalStore
 from behemoth.tickstore.state import State
@@ -61,6 +61,12 @@ def splay_ticks(day: date) -> pd.DataFrame:
     """Make the ticks of a real day."""
     times = pd.date_range(str(day), periods=1440, freq="min", tz="UTC", name="time")
     return pd.DataFrame({"price": np.arange(1440.0)}, index=times)
+
+
+def observation(number: int) -> Observation:
+    """Make an observation."""
+    moment = START + timedelta(minutes=number)
+    return Observation(name(0), "benchmark", "bars", moment, moment, moment, "complete", number)
 
 
 def places(revisions: int, symbols: int, rng: random.Random) -> Iterator[list[Place]]:

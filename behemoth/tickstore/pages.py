@@ -211,7 +211,7 @@ class Shelf:
         for file in _on_the_way(tree, symbol):
             sheet = self.sheet(kind, file)
             if len(rows := sheet.of(symbol)):
-                parts.append((sheet.names[:1], np.zeros(len(rows), dtype=np.intp), rows))
+                parts.append(((symbol,), np.zeros(len(rows), dtype=np.intp), rows))
         if not parts:
             return None
         return kind.sheet(parts).rows if len(parts) > 1 else parts[0][2].copy()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -109,8 +109,6 @@ class State:
         ever gets it or one below.
     fenced
         The newest commit that retired anything.
-    waiting
-        How many revisions and observations came after the newest checkpoint that is known.
     """
 
     def __init__(self, store: ObjectStore) -> None:
@@ -123,7 +121,7 @@ class State:
         self.root = Root()
         self.retired: dict[Name, int] = {}
         self.fenced = 0
-        self.waiting = 0
+        self._brought: deque[tuple[int, int]] = deque(maxlen=checkpoints.EVERY)
         self._looked = 0
         self._distrusted: set[str] = set()
 
@@ -156,7 +154,6 @@ class State:
         self._looked = self.tip.number
         newest = self._newest_root()
         if newest.tip.number > self.root.tip.number:
-            self._follow()
             self._rest_on(newest)
 
     def refresh_to_write(self) -> Tip:
@@ -175,10 +172,12 @@ class State:
             if tip.number:
                 key = layout.log_key(tip.number)
                 try:
-                    there, _ = checkpoints.entry(self._store, tip.number)
+                    data = self._store.get(key)
                 except FileNotFoundError:
-                    there = None
-                if there != tip:
+                    data = b""
+                if not ledger.is_entry(tip, data):
+                    if data:
+                        ledger.decode(data, self._store.where(key))
                     raise Conflict(
                         f"{self._store.where(key)} is not the commit that was read before: the "
                         "table was destroyed or exchanged; open it again"
@@ -255,7 +254,7 @@ class State:
         if commit.retired:
             self._retire(commit.retired)
             self.fenced = tip.number
-        self.waiting += len(commit.revisions) + len(commit.observations)
+        self._brought.append((tip.number, len(commit.revisions) + len(commit.observations)))
         self.tip = tip
 
     def _retire(self, keys: Iterable[str]) -> None:
@@ -364,7 +363,6 @@ class State:
         if isinstance(error, FileNotFoundError):
             newest = self._newest_root()  # a writer removed the files of the one known here
             if newest.tip.number > self.root.tip.number:
-                self._follow()
                 self._rest_on(newest)
                 return True
             _warn(f"files of {self.root.tip.token} are missing")
@@ -377,6 +375,7 @@ class State:
 
     def _rest_on(self, root: Root) -> None:
         """Take a newer checkpoint, and forget what can be loaded from it."""
+        self._follow()
         self.root = root
         for name, symbol in list(self._symbols.items()):
             symbol.forget(root.tip.number)
@@ -403,8 +402,20 @@ class State:
             missing = self._store.where(layout.log_key(anew.tip.number + 1))
             raise Corrupt(f"{missing} is missing, and later commits are there")
         self._symbols, self.root, self.tip = anew._symbols, Root(), anew.tip
-        self.retired, self.fenced, self.waiting = anew.retired, anew.fenced, anew.waiting
+        self.retired, self.fenced, self._brought = anew.retired, anew.fenced, anew._brought
         self._distrusted.clear()
+
+    def is_due(self) -> bool:
+        """Whether the log's tail behind the newest checkpoint, whoever wrote it, is too long."""
+        with self.lock:
+            if self._tail_is_long():
+                self._look_for_newer()
+            return self._tail_is_long()
+
+    def _tail_is_long(self) -> bool:
+        number = self.root.tip.number
+        brought = sum(count for commit, count in self._brought if commit > number)
+        return self.tip.number - number >= checkpoints.EVERY or brought >= checkpoints.MANY
 
     def checkpoint(self) -> None:
         """Write an index checkpoint of the newest state, unless there is one."""
@@ -421,7 +432,6 @@ class State:
                     self.begin_anew()
                     base = self._write(self.tip, Root())
             self._rest_on(base)
-            self.waiting = 0
             checkpoints.prune(self._store)
 
     def _write(self, tip: Tip, base: Root) -> Root:

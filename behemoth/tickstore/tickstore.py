@@ -20,7 +20,7 @@ from behemoth.bitemporal import BiTimestamp, Observation, Revision
 from behemoth.errors import BadRequest, CheckpointIgnored, Corrupt, NotFound, ReadOnly
 from behemoth.log import Tip
 from behemoth.stores import LocalStore, MemoryStore, ObjectStore
-from behemoth.tickstore import checkpoints, rebuilding, repairing, request, verifying
+from behemoth.tickstore import rebuilding, repairing, request, verifying
 from behemoth.tickstore.changes import Change
 from behemoth.tickstore.transaction import Transaction
 from behemoth.tickstore.verifying import Progress
@@ -334,16 +334,14 @@ class Tickstore(View):
     ) -> list[Revision]:
         self._refresh_to_write()
         revisions = self._writer.commit(changes, observations, reason, commit_id)
-        state = self._state
-        commits = state.tip.number - state.root.tip.number
-        if commits >= checkpoints.EVERY or state.waiting >= checkpoints.MANY:
-            self._try_checkpoint()
+        self._try_checkpoint(only_when_due=True)
         return revisions
 
-    def _try_checkpoint(self) -> None:
+    def _try_checkpoint(self, only_when_due: bool = False) -> None:
         """Write an index checkpoint; whatever goes wrong, the commit before it stands."""
         try:
-            self._state.checkpoint()
+            if not only_when_due or self._state.is_due():
+                self._state.checkpoint()
         except Exception as error:  # noqa: BLE001 - nothing here may look like a failed commit
             with suppress(CheckpointIgnored):  # where warnings are errors
                 warnings.warn(f"no index checkpoint was written: {error}", CheckpointIgnored, 4)
