@@ -9,6 +9,7 @@ are selected. Then each figure is taken in new processes, the tables in turns.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import resource
@@ -18,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ START = datetime(2010, 1, 2, tzinfo=UTC)
 CORRECTIONS = 4
 """Every fourth commit changes days that are there."""
 
-BATCH = 1_000_000
+BATCH = 2_500_000
 """Revisions between two checkpoints while a table is made."""
 
 COMMITS = 200
@@ -93,12 +93,14 @@ def make(folder: Path, revisions: int) -> None:
     """Make a table of about so many revisions."""
     store, rng = LocalStore(folder), random.Random(revisions)  # noqa: S311 - the same each time
     state, tip, waiting = State(store), Tip(), 0
-    newest: dict[Place, Revision] = {}
+    state.refresh()
+    newest: dict[Place, int] = {}
     symbols = min(SYMBOLS, max(10, revisions // 100))
+    gc.disable()  # nothing here is a cycle, and there will be millions of objects
     for found in places(revisions, symbols, rng):
         moment = START + timedelta(minutes=tip.number)
-        changed = [change(newest.get(at), at, tip.number + 1, moment, rng) for at in found]
-        newest.update(zip(found, changed, strict=True))
+        changed = [change(newest.get(at, -1), at, tip.number + 1, moment, rng) for at in found]
+        newest.update((at, each.version) for at, each in zip(found, changed, strict=True))
         commit = Commit(
             number=tip.number + 1,
             commit_id=f"{tip.number + 1}-{rng.getrandbits(128):032x}",
@@ -118,34 +120,30 @@ def make(folder: Path, revisions: int) -> None:
         if waiting >= BATCH:
             state.checkpoint()
             waiting = 0
+    gc.enable()
     state.checkpoint()
     with LocalTickstore(folder) as tickstore:
         tickstore.insert(name(1), BiTimestamp(SELECTED), splay_ticks(SELECTED))
         tickstore.flush()
 
 
-def change(
-    before: Revision | None, at: Place, commit: int, moment: datetime, rng: random.Random
-) -> Revision:
-    """Make the next revision of a day: now and then a delete."""
+def change(before: int, at: Place, commit: int, moment: datetime, rng: random.Random) -> Revision:
+    """Make the next revision of a day; each version 99 is a delete."""
     symbol, day = at
-    version = before.version + 1 if before else 0
-    made = Revision(
+    version = before + 1
+    when = FIRST_DAY + timedelta(days=day)
+    if version % 100 == 99:
+        return Revision(name(symbol), when, version, "delete", moment, LATEST_AS_OF, commit, moment)
+    first = (day + (FIRST_DAY - date(1970, 1, 1)).days) * DAY_NS
+    return Revision(
         symbol=name(symbol),
-        date=FIRST_DAY + timedelta(days=day),
+        date=when,
         version=version,
-        kind="delete",
+        kind="insert",
         start_time=moment,
         end_time=LATEST_AS_OF,
         commit=commit,
         commit_time=moment,
-    )
-    if before and before.kind == "insert" and rng.random() < 0.01:
-        return made
-    first = (made.date - date(1970, 1, 1)).days * DAY_NS
-    return replace(
-        made,
-        kind="insert",
         splay=version,
         rows=1440,
         first=first,

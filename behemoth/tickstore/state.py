@@ -145,7 +145,7 @@ class State:
                 self._check_end()
                 self._opened = True
             self._follow()
-            if self.tip.number - max(self.root.tip.number, self._looked) >= 2 * checkpoints.EVERY:
+            if self.tip.number - max(self.root.tip.number, self._looked) >= checkpoints.EVERY:
                 self._look_for_newer()
             return self.tip
 
