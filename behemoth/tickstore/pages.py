@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -172,10 +173,16 @@ class Shelf:
     ----------
     store
         Where the table lives.
+
+    Attributes
+    ----------
+    damaged
+        Keys of pages that could not be read.
     """
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
+        self.damaged: set[str] = set()
         self._decoded: OrderedDict[tuple[str, str], Sheet] = OrderedDict()
         self._summaries: dict[tuple[str, str], Mapping[str, Summary]] = {}
 
@@ -192,11 +199,21 @@ class Shelf:
         name = file["key"], file["digest"]
         found = self._decoded.pop(name, None)
         if found is None:
-            data, where = self.store.get(file["key"]), self.store.where(file["key"])
-            if len(data) != file["size"] or digest_of(data) != file["digest"]:
-                raise Corrupt(f"{where} is not what it promises: it does not match its digest")
-            found = kind.read(data, file, where)
+            with self._noting(file):
+                data, where = self.store.get(file["key"]), self.store.where(file["key"])
+                if len(data) != file["size"] or digest_of(data) != file["digest"]:
+                    raise Corrupt(f"{where} is not what it promises: it does not match its digest")
+                found = kind.read(data, file, where)
         return self.keep(file, found)
+
+    @contextmanager
+    def _noting(self, file: File) -> Iterator[None]:
+        """Remember a page that cannot be read, so that no checkpoint shares it again."""
+        try:
+            yield
+        except (Corrupt, FileNotFoundError):
+            self.damaged.add(file["key"])
+            raise
 
     def keep(self, file: File, sheet: Sheet) -> Sheet:
         """Remember what a file holds."""
@@ -222,7 +239,8 @@ class Shelf:
         for file in (file for files in tree.values() for file in files):
             name = file["key"], file["digest"]
             if name not in self._summaries:
-                self._summaries[name] = kind.summaries(self.store, file)
+                with self._noting(file):
+                    self._summaries[name] = kind.summaries(self.store, file)
             for symbol, summary in self._summaries[name].items():
                 found[symbol] = found.get(symbol, NOTHING) | summary
         return found

@@ -424,6 +424,8 @@ class State:
             if base.tip.number < self.root.tip.number:  # what lies between is not in memory
                 self.begin_anew()
                 tip = self.tip
+            if any(file["key"] in self._shelf.damaged for file in base.files()):
+                base = self._without_damage(base)
             if base.tip.number < tip.number:
                 try:
                     base = self._write(tip, base)
@@ -433,6 +435,14 @@ class State:
                     base = self._write(self.tip, Root())
             self._rest_on(base)
             checkpoints.prune(self._store)
+
+    def _without_damage(self, base: Root) -> Root:
+        """Give no checkpoint to build on, with all in memory, unless this is the newest state."""
+        if base.tip.number >= self.tip.number:
+            return base
+        if self.root.tip.number:
+            self.begin_anew()
+        return Root()
 
     def _write(self, tip: Tip, base: Root) -> Root:
         number = base.tip.number
