@@ -60,3 +60,6 @@ def test_a_table_of_format_1_can_be_written_on(table):
     for opened in (tickstore, LocalTickstore(table, clock=clock)):
         assert answers(opened) == ANSWERS
         assert prices(opened.select("BTC-USD")) == [4.0, 5.0, 6.0, 7.0]
+        assert opened.symbols() == ["BTC-USD"]
+        assert len(opened.observations("BTC-USD")) == 1
+    assert tickstore.verify()["problem"].tolist() == []

@@ -243,6 +243,40 @@ def test_checkpoints_are_written_now_and_then_and_old_ones_removed(local):
     pd.testing.assert_frame_equal(reopened.index, local.index)
 
 
+def test_a_writer_takes_the_checkpoint_that_another_has_written(local, clock):
+    """It does not write one after a single commit only because it has not written one itself."""
+    other = LocalTickstore(local.path, clock=clock)
+    assert other.symbols() == []
+    fill(local, EVERY + 1)
+    other.insert("B", AT, bars(1.0))
+    roots = sorted(path.name for path in local.path.glob("index/*.json"))
+    assert [int(name.split("-")[0]) for name in roots] == [EVERY]
+    assert prices(other.select("A"))[-1] == float(EVERY)
+
+
+def test_a_reader_that_follows_for_long_lets_go_of_what_is_checkpointed(local):
+    """What it keeps in memory is bounded, and its answers stay."""
+    fill(local, 1)
+    reader = LocalTickstore(local.path, mode="r")
+    for number in range(2 * EVERY + 8):
+        local.insert(f"S{number}", AT, bars(float(number)))
+        assert reader.token == local.token
+    assert len(reader._state._symbols) < 2 * EVERY
+    assert prices(reader.select("S3")) == [3.0]
+    assert reader.symbols() == local.symbols()
+    pd.testing.assert_frame_equal(reader.index, local.index)
+
+
+def test_a_damaged_newest_entry_is_not_written_after(local):
+    """Though its handle has read it whole before."""
+    fill(local, 2)
+    entry = local.path / "log/0000000002.json"
+    entry.chmod(0o644)
+    entry.write_bytes(entry.read_bytes().replace(b"A", b"B", 1))
+    with pytest.raises(errors.Corrupt, match="0000000002"):
+        local.insert("A", AT, bars(1.0))
+
+
 @pytest.mark.parametrize(
     ("what", "damage"),
     [
