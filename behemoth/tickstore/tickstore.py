@@ -22,6 +22,7 @@ from behemoth.log import Tip
 from behemoth.stores import LocalStore, MemoryStore, ObjectStore
 from behemoth.tickstore import checkpoints, rebuilding, repairing, request, verifying
 from behemoth.tickstore.changes import Change
+from behemoth.tickstore.images import Images
 from behemoth.tickstore.transaction import Transaction
 from behemoth.tickstore.verifying import Progress
 from behemoth.tickstore.view import View
@@ -49,6 +50,8 @@ class Tickstore(View):
     mode
         ``"a"``: read and write; the first insert makes the table. ``"r"``: read only; the table
         must be there, and may be on a disk that cannot be written.
+    images
+        Where decoded ticks are kept; ``None`` for nowhere.
 
     Raises
     ------
@@ -62,8 +65,9 @@ class Tickstore(View):
         timestamp_column: str = "time",
         clock: Callable[[], datetime] = utc_now,
         mode: Mode = "a",
+        images: Images | None = None,
     ) -> None:
-        super().__init__(store, timestamp_column, clock)
+        super().__init__(store, timestamp_column, clock, images)
         request.check_choice("mode", mode, ("a", "r"))
         self.mode = mode
         self._writer = Writer(store, self._state, clock)
@@ -468,6 +472,10 @@ class LocalTickstore(Tickstore):
         Gives the present, aware UTC; for tests.
     mode
         ``"a"``: read and write. ``"r"``: read only; the table must be there.
+    cache
+        Keep the decoded ticks of symbols that are asked for again below ``cache/``, and map them:
+        some 20 times the speed, for about twice the space of the splays. Never stale, and safe to
+        delete at any time. ``False``: neither read nor write it.
     """
 
     def __init__(
@@ -476,11 +484,13 @@ class LocalTickstore(Tickstore):
         timestamp_column: str = "time",
         clock: Callable[[], datetime] = utc_now,
         mode: Mode = "a",
+        cache: bool = True,
     ) -> None:
         if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
             raise BadRequest(f"a table is in a folder, not in {path!r}")
         self.path = Path(path)
-        super().__init__(LocalStore(self.path), timestamp_column, clock, mode)
+        images = Images(self.path / "cache", writable=mode == "a") if cache else None
+        super().__init__(LocalStore(self.path), timestamp_column, clock, mode, images)
 
 
 class MemoryTickstore(Tickstore):
