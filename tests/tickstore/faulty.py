@@ -1,0 +1,123 @@
+"""An object store that fails at a chosen call, in a chosen way; what it stands on does not."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from behemoth.errors import EnvironmentFailed
+from behemoth.stores import MemoryStore, ObjectStore
+
+T = TypeVar("T")
+
+BEFORE = ("ENOSPC", "EIO", "EACCES")
+"""The disk refuses before anything has happened."""
+TORN = "torn"
+"""A call that works on several bytes or objects did half of it; any other did nothing."""
+LOST = "lost"
+"""The call has done all of it, and its answer does not arrive."""
+KINDS = (*BEFORE, TORN, LOST)
+FOR_GOOD = 10**9
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Which call fails, the first is 1, how, and how many calls in a row do."""
+
+    at: int
+    kind: str
+    calls: int = 1
+
+
+class FaultyStore(ObjectStore):
+    """Passes every call on to another store, but for those that fail.
+
+    Attributes
+    ----------
+    fault
+        What to do; ``None`` to let everything pass.
+    calls
+        How many calls there were since `arm`.
+    """
+
+    def __init__(self, inner: ObjectStore, fault: Fault | None = None) -> None:
+        self.inner = inner
+        self.arm(fault)
+
+    def arm(self, fault: Fault | None) -> None:
+        """Count from here."""
+        self.fault, self.calls = fault, 0
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the call that fails was reached."""
+        return self.fault is not None and self.calls >= self.fault.at
+
+    def _call(self, what: str, whole: Callable[[], T], half: Callable[[], object]) -> T:
+        self.calls += 1
+        fault = self.fault
+        if fault is None or not fault.at <= self.calls < fault.at + fault.calls:
+            return whole()
+        with suppress(FileExistsError, FileNotFoundError):
+            if fault.kind == LOST:
+                whole()
+            elif fault.kind == TORN:
+                half()
+        number = getattr(errno, fault.kind, errno.EIO)
+        error = f"cannot {what}: {fault.kind} at call {self.calls}"
+        raise EnvironmentFailed(error) from OSError(number, error)
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    def where(self, key: str) -> str:
+        return self.inner.where(key)
+
+    def stage(self, data: bytes) -> str:
+        return self._call(
+            "stage",
+            lambda: self.inner.stage(data),
+            lambda: self.inner.stage(data[: len(data) // 2]),
+        )
+
+    def publish(self, staged: str, key: str) -> None:
+        self._call(f"publish {key}", lambda: self.inner.publish(staged, key), lambda: None)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        all_keys = list(keys)
+        self._call(
+            "sync",
+            lambda: self.inner.sync(all_keys),
+            lambda: self.inner.sync(all_keys[: len(all_keys) // 2]),
+        )
+
+    def get(self, key: str) -> bytes:
+        return self._call(f"get {key}", lambda: self.inner.get(key), lambda: None)
+
+    def exists(self, key: str) -> bool:
+        return self._call(f"exists {key}", lambda: self.inner.exists(key), lambda: None)
+
+    def keys(self, prefix: str) -> list[str]:
+        return self._call(f"keys {prefix}", lambda: self.inner.keys(prefix), lambda: None)
+
+    def remove(self, key: str) -> None:
+        self._call(f"remove {key}", lambda: self.inner.remove(key), lambda: None)
+
+    def destroy(self, prefixes: Sequence[str]) -> None:
+        self._call(
+            "destroy",
+            lambda: self.inner.destroy(prefixes),
+            lambda: self.inner.destroy(prefixes[: len(prefixes) // 2]),
+        )
+
+
+def in_memory(store: ObjectStore) -> MemoryStore:
+    """Copy a store into memory."""
+    copy = MemoryStore()
+    for key in store.keys(""):
+        copy.put(key, store.get(key))
+    return copy

@@ -1,0 +1,216 @@
+"""Whatever call of whatever verb fails, in whatever way: before or after, never between."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from behemoth import errors
+from behemoth.bitemporal import RESOLUTION
+from behemoth.stores import LocalStore, MemoryStore, ObjectStore
+from behemoth.tickstore import Tickstore
+from behemoth.tickstore.checkpoints import EVERY
+from tests.clock import Clock
+from tests.model import Model
+from tests.profile import FULL
+from tests.tickstore.faulty import BEFORE, FOR_GOOD, KINDS, LOST, TORN, Fault, FaultyStore, in_memory
+from tests.tickstore.histories import (
+    DAYS,
+    SYMBOLS,
+    Answers,
+    Step,
+    answers,
+    is_the_models,
+    note,
+    say,
+    ticks_at,
+)
+
+A, B, C, NEW = SYMBOLS
+START = datetime(2020, 1, 1, tzinfo=UTC)
+NOW = START + timedelta(hours=1)
+"""When the verbs under test are called."""
+
+HISTORY = [
+    [Step("insert", A, ticks_at(1, 2)), Step("insert", B, ticks_at(5))],
+    [Step("insert", A, ticks_at(1, 3))],
+    [Step("insert", A, ticks_at(7, day=DAYS[1]), DAYS[1]), Step("observe", A)],
+    [Step("insert", C, ticks_at(8)), Step("delete", B), Step("observe", B)],
+    [Step("delete", C)],
+]
+CHECKPOINT_AFTER = 3
+"""So many commits are in a checkpoint; the others are the log's tail."""
+
+VERBS = {
+    "insert": [Step("insert", A, ticks_at(9, 9, 9))],
+    "insert of a new symbol": [Step("insert", NEW, ticks_at(1))],
+    "backdated insert": [Step("insert", A, ticks_at(4), back=600)],
+    "insert_many": [
+        Step("insert", A, ticks_at(4)),
+        Step("insert", C, ticks_at(5)),
+        Step("insert", C, ticks_at(6, day=DAYS[1]), DAYS[1]),
+    ],
+    "transaction": [
+        Step("insert", A, ticks_at(4)),
+        Step("insert", B, ticks_at(5)),
+        Step("undelete", C),
+        Step("delete", A, day=DAYS[1]),
+        Step("observe", C),
+    ],
+    "delete": [Step("delete", A)],
+    "undelete": [Step("undelete", C)],
+    "observe": [Step("observe", B)],
+}
+ONE_MORE = [Step("insert", B, ticks_at(77))]
+
+
+@cache
+def history() -> tuple[MemoryStore, Model]:
+    """The table that every verb begins with, and its model."""
+    disk, model, clock = MemoryStore(), Model(), Clock(START)
+    table = Tickstore(disk, clock=clock)
+    for number, steps in enumerate(HISTORY, start=1):
+        note(model, say(table, clock, steps), steps)
+        clock.tick(60)
+        if number == CHECKPOINT_AFTER:
+            table.flush()
+    return disk, model
+
+
+@cache
+def long_history() -> tuple[MemoryStore, Model]:
+    """A table whose next commit is followed by an automatic checkpoint."""
+    disk, model, clock = MemoryStore(), Model(), Clock(START)
+    table = Tickstore(disk, clock=clock)
+    for steps in [[Step("observe", B)]] * (EVERY - 1 - len(HISTORY)) + HISTORY:
+        note(model, say(table, clock, steps), steps)
+        clock.tick(1)
+    return disk, model
+
+
+def opened(disk: ObjectStore) -> Tickstore:
+    """Open a table at the time of the tests."""
+    return Tickstore(disk, clock=Clock(NOW))
+
+
+def rival_commits(disk: ObjectStore) -> None:
+    """Another writer comes first."""
+    say(opened(disk), Clock(NOW), RIVAL)
+
+
+RIVAL = [Step("insert", A, ticks_at(66)), Step("observe", A)]
+
+
+class RacedStore(FaultyStore):
+    """A faulty store on which another writer commits just before the first log entry is."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        super().__init__(inner)
+        self.race_is_over = False
+
+    def publish(self, staged: str, key: str) -> None:
+        if key.startswith("log/"):
+            self.race()
+        super().publish(staged, key)
+
+    def race(self) -> None:
+        """Let the other writer commit, once."""
+        if not self.race_is_over:
+            self.race_is_over = True
+            rival_commits(self.inner)
+
+
+@cache
+def expected(verb: str, which: str) -> tuple[Answers, Answers, Answers]:
+    """The answers before and after a verb that does not fail, and after one more; the model's."""
+    disk, model = (long_history if which == "long" else history)()
+    disk, model, clock = in_memory(disk), Model(list(model.facts)), Clock(NOW)
+    table = opened(disk)
+    if which == "raced":
+        note(model, say(table, clock, RIVAL), RIVAL)
+    is_the_models(table, model)
+    found = [answers(opened(disk))]
+    for steps in (VERBS[verb], ONE_MORE):
+        note(model, say(table, clock, steps), steps)
+        is_the_models(opened(disk), model)
+        found.append(answers(opened(disk)))
+    before, after, more = found
+    return before, after, more
+
+
+def is_one_of(found: Answers, *states: Answers) -> int:
+    """Which of these states it is; fail when it is none."""
+    assert found in states
+    return states.index(found)
+
+
+def faults(kind: str, calls: int = 1) -> Iterator[Fault]:
+    """Fail at the first call, at the second, ...; "before" is each errno of `BEFORE` in turn."""
+    for at in itertools.count(1):
+        yield Fault(at, BEFORE[at % len(BEFORE)] if kind == "before" else kind, calls)
+
+
+def check(
+    verb: str, which: str, disk: ObjectStore, faulty: FaultyStore, fault: Fault, again: Fault | None
+) -> bool:
+    """Let a verb fail once, and its second try too; False when there is no such call."""
+    before, after, more = expected(verb, which)
+    clock, table, commit_id = Clock(NOW), opened(faulty), None
+    for this in (fault, again, None):
+        faulty.arm(this)
+        words = {"commit_id": commit_id} if commit_id else {}
+        try:
+            say(table, clock, VERBS[verb], **words)
+            failure = None
+        except errors.CommitUnknown as error:
+            assert commit_id in (None, error.commit_id)
+            is_after, failure, commit_id = None, error, error.commit_id
+        except errors.EnvironmentFailed as error:
+            is_after, failure = 0, error
+        reached = faulty.has_failed
+        faulty.arm(None)
+        if isinstance(faulty, RacedStore):
+            faulty.race()
+        if this is fault and not reached:
+            assert failure is None
+            return False
+        if failure is None:
+            break
+        state = is_one_of(answers(opened(disk)), before, after)
+        assert is_after in (None, state), (failure, fault, again)
+    say(table, clock, ONE_MORE)
+    assert answers(table) == more, (fault, again)
+    assert answers(opened(disk)) == more, (fault, again)
+    return True
+
+
+RACED = [verb for verb in VERBS if verb != "backdated insert"]  # the rival's is known later
+CASES = [(verb, "short") for verb in VERBS]
+CASES += [(verb, "raced") for verb in (RACED if FULL else ["insert", "transaction"])]
+CASES += [("insert", "long")]
+KINDS_TRIED = KINDS if FULL else ("before", TORN, LOST)
+
+
+def sweep(verb: str, which: str, faults: Iterator[Fault], again: Fault | None = None) -> int:
+    """Try one fault after the other, until the verb makes fewer calls than that; count them."""
+    source, _ = (long_history if which == "long" else history)()
+    for number, fault in enumerate(faults):
+        disk = in_memory(source)
+        faulty = RacedStore(disk) if which == "raced" else FaultyStore(disk)
+        if not check(verb, which, disk, faulty, fault, again):
+            return number
+    raise AssertionError
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+@pytest.mark.parametrize(("verb", "which"), CASES)
+def test_a_fault_at_any_call_leaves_before_or_after(verb, which, kind):
+    """The error says which; a second try commits once; the handle goes on."""
+    assert sweep(verb, which, faults(kind)) >= 5
