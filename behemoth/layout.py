@@ -19,10 +19,14 @@ from behemoth.errors import BadName
 FOLDERS = ("tmp", "cache", "quarantine", "tags", "index", "log")
 """Folders of a table beside its years, in the order of removal: the log, the truth, goes last."""
 
+What = Literal["revisions", "observations"]
+"""What a file of an index checkpoint holds."""
+
 _PLAIN = re.compile(r"[A-Z0-9._-]{0,99}[A-Z0-9_-]")
 _UNSAFE = re.compile(r"[^A-Z0-9_-]")  # no dot: CON.anything is a device too
 _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9])(\..*)?")
 _SPLAY = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/([A-Z0-9._~-]+)_([0-9]{4,})\.h5")
+_LOG = re.compile(r"log/([0-9]{10,})\.json")
 _ROOT = re.compile(r"index/([0-9]+-[0-9a-f]+)\.json")
 
 
@@ -119,6 +123,13 @@ def log_key(number: int) -> str:
     return f"log/{number:010d}.json"
 
 
+def parse_log_key(key: str) -> int | None:
+    """Read the number off a log entry's key; ``None`` for any other key."""
+    match = _LOG.fullmatch(key)
+    number = int(match[1]) if match else 0
+    return number if number and key == log_key(number) else None
+
+
 def checkpoint_root_key(token: str) -> str:
     """Name the root object of an index checkpoint.
 
@@ -136,12 +147,12 @@ def parse_root_key(key: str) -> str | None:
     return match[1] if match else None
 
 
-def checkpoint_key(token: str, symbol: str, what: Literal["revisions", "observations"]) -> str:
-    """Name one symbol's file of an index checkpoint.
+def checkpoint_key(token: str, symbol: str, what: What, attempt: int = 0) -> str:
+    """Name one symbol's file of an index checkpoint; a later attempt where that name is taken.
 
     Examples
     --------
     >>> checkpoint_key("57-a1b2c3d4", "BTC-USD", "revisions")
     'index/57-a1b2c3d4/BTC-USD.revisions.h5'
     """
-    return f"index/{token}/{encode_name(symbol)}.{what}.h5"
+    return f"index/{token}/{encode_name(symbol)}.{what}{f'.{attempt}' * (attempt > 0)}.h5"

@@ -8,13 +8,14 @@ nothing unpickled. `union` joins ticks of several files. Nothing here knows wher
 
 from behemoth.codec.checkpoint import read_checkpoint, write_checkpoint
 from behemoth.codec.frame import TEXT_DTYPE, dismantle, time_index, to_frame, to_stacked_frame
-from behemoth.codec.splay import Promise, Splay, read_splay, write_splay
+from behemoth.codec.splay import Facts, Promise, Splay, read_facts, read_splay, write_splay
 from behemoth.codec.ticks import Column, Ticks
 from behemoth.codec.union import Schema, concatenate
 
 __all__ = [
     "TEXT_DTYPE",
     "Column",
+    "Facts",
     "Promise",
     "Schema",
     "Splay",
@@ -22,6 +23,7 @@ __all__ = [
     "concatenate",
     "dismantle",
     "read_checkpoint",
+    "read_facts",
     "read_splay",
     "time_index",
     "to_frame",

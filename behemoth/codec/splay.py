@@ -56,6 +56,17 @@ class Promise:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a splay's header says by itself, for when no log is left to say it."""
+
+    promise: Promise
+    first: int | None
+    last: int | None
+    aware: bool
+    written_at: dt.datetime
+
+
 def write_splay(ticks: Ticks, symbol: str, date: dt.date, written_at: dt.datetime) -> Splay:
     """Make the file of one (symbol, date).
 
@@ -162,6 +173,20 @@ def read_splay(
         time_name=time_name,
         aware=aware,
     )
+
+
+def read_facts(data: bytes, name: str) -> Facts:
+    """Read what a splay's header says, and nothing else; raise `Corrupt` when it is damaged."""
+    container = Container(data, name)
+    facts = container.facts
+    try:
+        date = dt.date.fromisoformat(facts["date"])
+        promise = Promise(facts["symbol"], date, facts["rows"], len(data), facts["digest"])
+        written_at = dt.datetime.fromisoformat(facts["written_at"])
+        aware = facts["time"]["aware"]
+        return Facts(promise, facts["first"], facts["last"], aware, written_at)
+    except (KeyError, TypeError, ValueError) as error:
+        raise container.corrupt("its header does not say what it is") from error
 
 
 def _column_of(fact: dict[str, Any]) -> Column:

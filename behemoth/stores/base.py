@@ -11,9 +11,15 @@ object or nothing of it:
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from uuid import uuid4
+
+from behemoth.errors import EnvironmentFailed
+
+TIDIED = 100
+"""How often staged bytes may vanish before that is somebody's mistake."""
 
 
 def check_key(key: str) -> str:
@@ -74,6 +80,25 @@ class ObjectStore(ABC):
         """Forget staged bytes; names published from them stay. A missing handle is fine."""
         self.remove(staged)
 
+    def publish_again(self, staged: str, data: bytes, key: str) -> str:
+        """Publish; stage the bytes again where the handle has vanished, and give the valid one.
+
+        Staged bytes may vanish at any moment: repair tidies ``tmp/`` without asking who is alive.
+
+        Raises
+        ------
+        FileExistsError
+            When the key is taken. It is left as it is.
+        """
+        for _ in range(TIDIED):
+            try:
+                self.publish(staged, key)
+            except FileNotFoundError:
+                staged = self.stage(data)
+            else:
+                return staged
+        raise EnvironmentFailed(f"{self.where('tmp')} is emptied again and again: stop that")
+
     def put(self, key: str, data: bytes) -> None:
         """Stage, publish, sync and discard: on return the object is there to stay.
 
@@ -84,10 +109,33 @@ class ObjectStore(ABC):
         """
         staged = self.stage(data)
         try:
-            self.publish(staged, key)
+            staged = self.publish_again(staged, data, key)
             self.sync([key])
         finally:
             self.discard(staged)
+
+    def move(self, key: str, other: str) -> str:
+        """Give an object another name, or one with a number after it, and take the first away.
+
+        Never overwrites; a crash on the way leaves both names. Gives the name that it got.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such object.
+        """
+        names = itertools.chain([other], (f"{other}.{n}" for n in itertools.count(1)))
+        name = next(name for name in names if self._gets(key, name))
+        self.sync([name])
+        self.remove(key)
+        return name
+
+    def _gets(self, key: str, name: str) -> bool:
+        try:
+            self.publish(key, name)
+        except FileExistsError:
+            return False
+        return True
 
     @abstractmethod
     def get(self, key: str) -> bytes:

@@ -33,9 +33,6 @@ STEPS = {"insert": supersede, "delete": retract, "undelete": restore}
 NEW = 0
 """Commit number of a revision that is not committed yet; real ones begin with 1."""
 
-TIDIED = 100
-"""How often staged bytes may vanish before that is somebody's mistake."""
-
 
 @dataclass(slots=True)
 class Change:
@@ -187,7 +184,9 @@ class Placer:
         former, change.after = change.published, version
         while True:
             try:
-                change.staged = link(self._store, change.staged, splay.data, change.key(version))
+                change.staged = self._store.publish_again(
+                    change.staged, splay.data, change.key(version)
+                )
             except FileExistsError:
                 version += 1
                 continue
@@ -213,24 +212,6 @@ class Placer:
         """Remove an own name that was never committed; left behind, it is a harmless orphan."""
         with suppress(EnvironmentFailed):
             self._store.remove(key)
-
-
-def link(store: ObjectStore, staged: str, data: bytes, key: str) -> str:
-    """Give staged bytes a name; give their handle back: a new one, if repair took the old.
-
-    Raises
-    ------
-    FileExistsError
-        When the name is taken.
-    """
-    for _ in range(TIDIED):
-        try:
-            store.publish(staged, key)
-        except FileNotFoundError:
-            staged = store.stage(data)
-        else:
-            return staged
-    raise EnvironmentFailed(f"{store.where('tmp')} is emptied again and again: stop that")
 
 
 def discard(store: ObjectStore, staged: str) -> None:

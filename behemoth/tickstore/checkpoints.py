@@ -26,7 +26,7 @@ from behemoth import log as ledger
 from behemoth.bitemporal import Observation
 from behemoth.errors import Corrupt
 from behemoth.index import Timeline
-from behemoth.log import Tip
+from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
 from behemoth.version import FORMAT
 
@@ -59,6 +59,13 @@ def roots(store: ObjectStore) -> list[str]:
 def _number(key: str) -> int:
     match = TOKEN_NUMBER.match(key)
     return int(match[1]) if match else -1
+
+
+def entry(store: ObjectStore, number: int) -> tuple[Tip, Commit]:
+    """Read one entry of the log by itself."""
+    key = layout.log_key(number)
+    commit, tip = ledger.decode(store.get(key), store.where(key))
+    return tip, commit
 
 
 def read_root(store: ObjectStore, key: str) -> Root:
@@ -150,13 +157,10 @@ def write(
         files: dict[str, File] = {}
         if len(timeline.rows):
             data = codec.write_checkpoint(timeline.checkpoint())
-            files["revisions"] = _put(
-                store, layout.checkpoint_key(tip.token, name, "revisions"), data
-            )
+            files["revisions"] = _put(store, tip.token, name, "revisions", data)
         if seen:
             splay = _observations_splay(name, seen)
-            key = layout.checkpoint_key(tip.token, name, "observations")
-            file = _put(store, key, splay.data)
+            file = _put(store, tip.token, name, "observations", splay.data)
             files["observations"] = {**file, "rows": splay.rows, "content": splay.digest}
         symbols[name] = files
     root = Root(tip, symbols, retired)
@@ -173,14 +177,17 @@ def write(
     return root
 
 
-def _put(store: ObjectStore, key: str, data: bytes) -> File:
-    try:
-        store.put(key, data)
-    except (
-        FileExistsError
-    ):  # left by a crash, or by another process: of the same state all the same
-        data = store.get(key)
-    return {"key": key, "size": len(data), "digest": _digest(data)}
+def _put(store: ObjectStore, token: str, symbol: str, what: layout.What, data: bytes) -> File:
+    """Write a file under the first name that is free: others may be damaged leftovers."""
+    attempt = 0
+    while True:
+        key = layout.checkpoint_key(token, symbol, what, attempt)
+        try:
+            store.put(key, data)
+        except FileExistsError:
+            attempt += 1
+        else:
+            return {"key": key, "size": len(data), "digest": _digest(data)}
 
 
 def _observations_splay(symbol: str, seen: list[tuple[int, Observation]]) -> codec.Splay:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from behemoth import layout
-from behemoth import log as ledger
 from behemoth.stores import ObjectStore
+from behemoth.tickstore import checkpoints
 
 NUMBERS = ("inserts", "deletes", "undeletes", "rows", "observations", "retired", "backdated")
 TEXTS = ("who", "message", "source", "tool", "token", "commit_id")
@@ -23,8 +22,7 @@ def table(store: ObjectStore, numbers: Iterable[int]) -> pd.DataFrame:
     """Show these commits; see `View.log`."""
     rows = []
     for number in numbers:
-        key = layout.log_key(number)
-        commit, tip = ledger.decode(store.get(key), store.where(key))
+        tip, commit = checkpoints.entry(store, number)
         kinds = [revision.kind for revision in commit.revisions]
         rows.append(
             {

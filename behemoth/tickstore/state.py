@@ -84,6 +84,7 @@ class State:
         self.root = Root()
         self.retired: dict[Name, int] = {}
         self.fenced = 0
+        self._distrusted: set[str] = set()
 
     def refresh(self) -> Tip:
         """Read what was committed since; give the newest commit.
@@ -123,7 +124,7 @@ class State:
             if tip.number:
                 key = layout.log_key(tip.number)
                 try:
-                    there, _ = _entry(self._store, tip.number)
+                    there, _ = checkpoints.entry(self._store, tip.number)
                 except FileNotFoundError:
                     there = None
                 if there != tip:
@@ -142,6 +143,8 @@ class State:
             When a whole checkpoint goes further than the log.
         """
         for key in checkpoints.roots(self._store):
+            if key in self._distrusted:
+                continue
             try:
                 root = checkpoints.read_root(self._store, key)
             except FileNotFoundError:  # removed since it was listed, so there is a newer one
@@ -150,7 +153,7 @@ class State:
                 _warn(error)
                 continue
             try:
-                there, _ = _entry(self._store, root.tip.number)
+                there, _ = checkpoints.entry(self._store, root.tip.number)
             except FileNotFoundError as error:
                 missing = self._store.where(layout.log_key(root.tip.number))
                 raise Corrupt(
@@ -232,18 +235,17 @@ class State:
                 symbol.new_revisions = []
             return timeline
 
-    def is_committed(self, key: str) -> bool:
-        """Say whether a revision's ticks are in this file."""
-        name = layout.parse_splay_key(key)
-        if name is None:
-            return False
-        date, encoded, version = name
-        return any(
-            revision.splay == version
-            for symbol in self.symbols()
-            if layout.encode_name(symbol) == encoded
-            for revision in self.timeline(symbol).history(date)
-        )
+    def committed(self, keys: Iterable[str]) -> set[str]:
+        """Find those of these splays that hold a revision's ticks."""
+        symbols = {layout.encode_name(symbol): symbol for symbol in self.symbols()}
+        found = set()
+        for key in keys:
+            date, encoded, version = layout.parse_splay_key(key) or (None, "", 0)
+            if date is not None and encoded in symbols:
+                history = self.timeline(symbols[encoded]).history(date)
+                if any(revision.splay == version for revision in history):
+                    found.add(key)
+        return found
 
     def is_retired(self, key: str) -> bool:
         """Say whether this file's version will never be used."""
@@ -278,19 +280,33 @@ class State:
             _warn(f"files of {self.root.tip.token} are missing")
         except Corrupt as error:
             _warn(error)
-        self._begin_anew()
+        bad = layout.checkpoint_root_key(self.root.tip.token)
+        self.begin_anew()
+        self._distrusted.add(bad)
         return None
 
-    def _begin_anew(self) -> None:
+    def fold_log(self) -> None:
+        """Fold the whole log, without a checkpoint.
+
+        Raises
+        ------
+        Corrupt
+            When an entry is damaged; what comes before it is folded.
+        """
+        with self.lock:
+            self._opened = True  # at nothing
+            self._follow()
+
+    def begin_anew(self) -> None:
         """Fold the whole log, and hold it against what was known."""
         anew = State(self._store)
-        anew._opened = True  # at nothing: without a checkpoint
-        anew._follow()
+        anew.fold_log()
         if anew.tip.number < self.tip.number:
             missing = self._store.where(layout.log_key(anew.tip.number + 1))
             raise Corrupt(f"{missing} is missing, and later commits are there")
         self._symbols, self.root, self.tip = anew._symbols, Root(), anew.tip
         self.retired, self.fenced = anew.retired, anew.fenced
+        self._distrusted.clear()
 
     def checkpoint(self) -> None:
         """Write an index checkpoint of the newest state, unless there is one."""
@@ -309,12 +325,6 @@ class State:
                 base = checkpoints.write(self._store, tip, base, changed, retired)
             self.root = base
             checkpoints.prune(self._store)
-
-
-def _entry(store: ObjectStore, number: int) -> tuple[Tip, Commit]:
-    key = layout.log_key(number)
-    commit, tip = ledger.decode(store.get(key), store.where(key))
-    return tip, commit
 
 
 def _warn(reason: object) -> None:

@@ -20,9 +20,10 @@ from behemoth.bitemporal import BiTimestamp, Observation, Revision
 from behemoth.errors import BadRequest, CheckpointIgnored, Corrupt, NotFound, ReadOnly
 from behemoth.log import Tip
 from behemoth.stores import LocalStore, MemoryStore, ObjectStore
-from behemoth.tickstore import checkpoints, request
+from behemoth.tickstore import checkpoints, rebuilding, repairing, request, verifying
 from behemoth.tickstore.changes import Change
 from behemoth.tickstore.transaction import Transaction
+from behemoth.tickstore.verifying import Progress
 from behemoth.tickstore.view import View
 from behemoth.tickstore.writer import Reason, Writer
 
@@ -70,11 +71,14 @@ class Tickstore(View):
             if self._state.refresh().number == 0 and mode == "r":
                 raise NotFound(f"{store.name} is no table; open it with mode='a' to make one")
 
-    def _refresh_to_write(self) -> Tip:
-        tip = self._refresh()
+    def _check_writable(self) -> None:
+        self._check_open()
         if self.mode == "r":
             raise ReadOnly(f"{self!r} was opened with mode='r'; open it with mode='a' to write")
-        return tip
+
+    def _refresh_to_write(self) -> Tip:
+        self._check_writable()
+        return self._refresh()
 
     def insert(
         self,
@@ -349,6 +353,79 @@ class Tickstore(View):
         """
         self._refresh_to_write()
         self._try_checkpoint()
+
+    def verify(self, repair: bool = False, progress: Progress | None = None) -> pd.DataFrame:
+        """Check every byte of the table against its log, from the first commit on.
+
+        Writers may be at work meanwhile, also while it is repaired.
+
+        Parameters
+        ----------
+        repair
+            Move what is nobody's to ``quarantine/``, and make damaged checkpoints anew. A commit
+            that retires the orphans' versions goes first, so that nothing is taken from a writer
+            that is alive. No ticks are ever removed.
+        progress
+            Called with the number of splays checked, and of all.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each finding, none for a table that is sound. Columns: ``problem``,
+            ``path`` (in the table's folder), ``detail``, ``symbol``, ``date``, ``version`` (as far
+            as they apply), ``repaired``. Problems of what was acknowledged: ``log`` (an entry is
+            damaged or missing: `reindex` can make a new table), ``missing`` and ``damaged`` (a
+            splay: restore it from a copy). What costs time, not answers: ``checkpoint``. What is
+            harmless: ``orphan`` and ``leftover`` (of a writer that died, or is at work),
+            ``stranger`` (a file that is not the table's).
+        """
+        if repair:
+            self._check_writable()
+            findings = repairing.repair(self._store, self._state, self._writer, progress)
+        else:
+            self._check_open()
+            findings = list(verifying.verify(self._store, progress).findings)
+        return verifying.table(findings)
+
+    def reindex(
+        self, into: Path | str | None = None, progress: Progress | None = None
+    ) -> tuple[str, ...]:
+        """Make the index anew from the log; or, where the log is damaged, a new table.
+
+        Parameters
+        ----------
+        into
+            Folder of a new table, made out of what is left: the commits before the damage as they
+            were; then what whole entries and checkpoints say of later ones; then, of splays that
+            nothing else knows, what their own headers say.
+        progress
+            Called with the number of files done, and of all.
+
+        Returns
+        -------
+        tuple of str
+            What cannot be known any more, one line each; the new table's log keeps it.
+
+        Raises
+        ------
+        Corrupt
+            When the log is damaged, and there is nothing to make a new table `into`.
+        Conflict
+            When something else is there already.
+        """
+        if into is not None:
+            self._check_open()
+            return rebuilding.rebuild(self._store, LocalStore(Path(into)), self._clock, progress)
+        self._check_writable()
+        verdict = verifying.verify_index(self._store)
+        for finding in verdict.of("log"):
+            raise Corrupt(
+                f"{self._store.where(finding.path)}: {finding.detail}; reindex(into=...) makes a "
+                "new table out of what is left"
+            )
+        repairing.rebuild_index(self._store, self._state, verdict)
+        self.flush()
+        return ()
 
     def destroy(self) -> None:
         """Remove the table for good, all versions of everything, and close it.

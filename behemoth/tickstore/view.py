@@ -6,9 +6,11 @@ knows of the table is in `behemoth.tickstore.state`. Nothing here writes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date as Date
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
@@ -19,13 +21,16 @@ from behemoth.bitemporal import LATEST_AS_OF, Observation, Revision
 from behemoth.codec import Schema
 from behemoth.errors import BadRequest, Closed, NotFound
 from behemoth.log import Tip
-from behemoth.stores import ObjectStore
-from behemoth.tickstore import history, request, times
+from behemoth.stores import LocalStore, ObjectStore
+from behemoth.tickstore import checkpoints, copying, history, request, times
 from behemoth.tickstore.reader import Reader
 from behemoth.tickstore.state import State
 from behemoth.tickstore.times import Bound
+from behemoth.tickstore.verifying import Progress
 
 AsOf = datetime | str
+
+TOKEN = re.compile(r"(0|[1-9][0-9]{0,17})-[0-9a-f]{8}")
 
 
 class View:
@@ -233,6 +238,65 @@ class View:
         """Give what sources answered about a symbol, in the order of the commits."""
         self._refresh()
         return tuple(seen for _, seen in self._state.observations(layout.check_name(symbol)))
+
+    def _tip_of(self, token: str) -> Tip:
+        """Find the commit that a token names.
+
+        Raises
+        ------
+        NotFound
+            When it is of another table, or of another branch of a copied one.
+        """
+        newest = self._refresh()
+        match = TOKEN.fullmatch(token) if isinstance(token, str) else None
+        if match is None:
+            raise BadRequest(f"a token is like {newest.token!r}, not {token!r}")
+        tip, number = Tip(), int(match[1])
+        if number > newest.number:
+            raise NotFound(f"{self._store.name} has {newest.number} commits so far, not {number}")
+        if number:
+            tip, _ = checkpoints.entry(self._store, number)
+        if tip.token != token:
+            raise NotFound(
+                f"{token} is of another table, or of another branch of a copied one: here commit "
+                f"{number} is {tip.token}"
+            )
+        return tip
+
+    def copy(
+        self, destination: Path | str, at: str | None = None, progress: Progress | None = None
+    ) -> str:
+        """Copy the table to a folder, as it is now or was at a token; it may be written meanwhile.
+
+        Every byte is checked on the way. The copy is at each moment a table at an earlier token:
+        after an interrupt, or to follow what came since, copy again to the same place.
+
+        Parameters
+        ----------
+        destination
+            The new table's folder; one that is there must hold an earlier state of this table.
+        at
+            The token of the state to copy; by default the newest.
+        progress
+            Called with the number of the commit that is copied, and of the last.
+
+        Returns
+        -------
+        str
+            The copy's token.
+
+        Raises
+        ------
+        NotFound
+            When the token is not of this table.
+        Conflict
+            When something else is there.
+        Corrupt
+            When a file is damaged; names it.
+        """
+        tip = self._refresh() if at is None else self._tip_of(at)
+        copying.copy(self._store, LocalStore(Path(destination)), tip, progress)
+        return tip.token
 
     def log(self, symbol: str | None = None, limit: int | None = None) -> pd.DataFrame:
         """Show the commits: who, when, why, with what.

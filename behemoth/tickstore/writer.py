@@ -41,13 +41,15 @@ from behemoth.errors import (
 )
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
-from behemoth.tickstore.changes import Change, Placer, discard, link
+from behemoth.tickstore.changes import Change, Placer, discard
 from behemoth.tickstore.state import State
 from behemoth.version import __version__
 
 T = TypeVar("T")
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
+
+TOOL = f"behemoth {__version__}"
 
 COMMIT_ID = re.compile(r"([1-9][0-9]{0,17})-[0-9a-f]{32}")
 
@@ -133,7 +135,8 @@ class Writer:
             attempt, number = _Attempt(), 0
             while True:
                 tip = self._state.refresh_to_write()
-                lost = [key for key in orphans if not self._state.is_committed(key)]
+                committed = self._state.committed(orphans)
+                lost = [key for key in orphans if key not in committed]
                 fresh = [key for key in lost if not self._state.is_retired(key)]
                 if not fresh:
                     return lost
@@ -180,8 +183,8 @@ class Writer:
             previous=tip.digest,
             message=reason.message,
             source=reason.source,
-            who=_who(),
-            tool=f"behemoth {__version__}",
+            who=who(),
+            tool=TOOL,
         )
 
     def _next_time(self, tip: Tip) -> datetime:
@@ -201,7 +204,7 @@ class Writer:
         staged = self._store.stage(data)
         attempt.may_have_landed = True
         try:
-            staged = link(self._store, staged, data, key)
+            staged = self._store.publish_again(staged, data, key)
         except FileExistsError:
             ours: bool | None = self._is_ours(key, commit)
         except EnvironmentFailed:
@@ -290,7 +293,8 @@ class _Attempt:
     may_have_landed: bool = False
 
 
-def _who() -> str:
+def who() -> str:
+    """Name the user and the machine."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user without a name, in a container for instance

@@ -1,0 +1,231 @@
+"""Holding everything that lies in a table against its log. Nothing here changes anything.
+
+The log is read whole, from its first entry, and no checkpoint is trusted. What does not live here:
+mending (`behemoth.tickstore.repairing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date as Date
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from behemoth import codec, layout
+from behemoth.bitemporal import Revision
+from behemoth.errors import Corrupt, EnvironmentFailed
+from behemoth.index import Timeline
+from behemoth.stores import ObjectStore
+from behemoth.tickstore import checkpoints
+from behemoth.tickstore.state import State
+
+Problem = Literal["log", "missing", "damaged", "checkpoint", "stranger", "orphan", "leftover"]
+
+HARMLESS = ("stranger", "orphan", "leftover")
+"""Problems that touch nothing that was acknowledged."""
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many files are checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be; see `Tickstore.verify` for what each means."""
+
+    problem: Problem
+    path: str
+    detail: str
+    symbol: str | None = None
+    date: Date | None = None
+    version: int | None = None
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found, and what the log says."""
+
+    findings: Sequence[Finding]
+    state: State
+
+    def of(self, *problems: Problem) -> list[Finding]:
+        """Give the findings of these kinds."""
+        return [finding for finding in self.findings if finding.problem in problems]
+
+
+def verify(store: ObjectStore, progress: Progress | None = None) -> Verdict:
+    """Check log, splays, checkpoints, and what else lies there.
+
+    Writers may be at work: what they commit meanwhile is no orphan.
+    """
+    listed = store.keys("")  # first, so that the log explains whatever was listed
+    state = State(store)
+    findings = list(_log(store, state, listed))
+    whole = not findings
+    revisions = {
+        layout.splay_key(revision.symbol, revision.date, revision.splay): revision
+        for symbol in state.symbols()
+        for revision in state.timeline(symbol).revisions()
+        if revision.splay is not None and revision.kind == "insert"
+    }
+    for done, (key, revision) in enumerate(revisions.items(), start=1):
+        findings += _splay(store, key, revision)
+        if progress is not None:
+            progress(done, len(revisions))
+    if whole:
+        findings += _checkpoints(store, state, listed)
+        findings += _others(store, listed, revisions)
+    return Verdict(findings, state)
+
+
+def verify_index(store: ObjectStore) -> Verdict:
+    """Check only log and checkpoints."""
+    listed = store.keys("")
+    state = State(store)
+    findings = list(_log(store, state, listed))
+    if not findings:
+        findings += _checkpoints(store, state, listed)
+    return Verdict(findings, state)
+
+
+def _log(store: ObjectStore, state: State, listed: Sequence[str]) -> Iterator[Finding]:
+    numbers = [n for n in map(layout.parse_log_key, listed) if n is not None]
+    try:
+        state.fold_log()
+    except (Corrupt, EnvironmentFailed) as error:
+        key = layout.log_key(state.tip.number + 1)
+        yield Finding("log", key, _reason(store, key, error))
+        return
+    roots = [int(root.split("-")[0]) for root in map(layout.parse_root_key, listed) if root]
+    if max([*numbers, *roots], default=0) > state.tip.number:
+        key = layout.log_key(state.tip.number + 1)
+        yield Finding("log", key, "it is missing, and there are later commits or checkpoints")
+        return
+    splays = sum(layout.parse_splay_key(key) is not None for key in listed)
+    if state.tip.number == 0 and splays:
+        detail = f"there is no commit, and {splays} splays: log/ is lost, or the first writer died"
+        yield Finding("log", layout.log_key(1), detail)
+    for symbol in state.symbols():
+        yield from _order(state.timeline(symbol))
+
+
+def _order(timeline: Timeline) -> Iterator[Finding]:
+    """Check that versions and starts of each date increase, and that commits did not repeat."""
+    for before, after in pairwise(timeline.revisions()):
+        if before.date == after.date and not (
+            before.version < after.version
+            and before.start_time < after.start_time
+            and before.commit < after.commit
+            and before.commit_time < after.commit_time
+        ):
+            detail = f"its revision does not come after version {before.version}"
+            key = layout.log_key(after.commit)
+            yield Finding("log", key, detail, after.symbol, after.date, after.version)
+
+
+def _splay(store: ObjectStore, key: str, revision: Revision) -> Iterator[Finding]:
+    about = revision.symbol, revision.date, revision.version
+    try:
+        check_splay(store, key, revision)
+    except FileNotFoundError:
+        yield Finding("missing", key, f"commit {revision.commit} brought it", *about)
+    except (Corrupt, EnvironmentFailed) as error:
+        yield Finding("damaged", key, _reason(store, key, error), *about)
+
+
+def check_splay(store: ObjectStore, key: str, revision: Revision) -> bytes:
+    """Decode all of a splay, and hold it against its revision; give its bytes.
+
+    Raises
+    ------
+    Corrupt
+        When it is not what the revision says.
+    FileNotFoundError
+        When it is not there.
+    """
+    data, name = store.get(key), store.where(key)
+    promise = codec.Promise(
+        revision.symbol, revision.date, revision.rows, revision.size, revision.digest
+    )
+    ticks = codec.read_splay(data, promise, name)
+    found = ticks.first, ticks.last, ticks.aware, ticks.digest()
+    if found != (revision.first, revision.last, revision.aware, revision.digest):
+        raise Corrupt(f"{name} is not what it promises: its ticks do not match their digest")
+    return data
+
+
+def _checkpoints(store: ObjectStore, state: State, listed: Sequence[str]) -> Iterator[Finding]:
+    for key in listed:
+        if layout.parse_root_key(key) is None:
+            continue
+        try:
+            reason = _difference(store, state, key)
+        except FileNotFoundError as error:
+            if not store.exists(key):  # pruned since it was listed
+                continue
+            reason = f"{error} is missing"
+        except (Corrupt, EnvironmentFailed) as error:
+            reason = _reason(store, key, error)
+        if reason:
+            yield Finding("checkpoint", key, reason)
+
+
+def _difference(store: ObjectStore, state: State, key: str) -> str | None:
+    """Compare a checkpoint with the fold of the log up to its commit."""
+    root = checkpoints.read_root(store, key)
+    number = root.tip.number
+    if checkpoints.entry(store, number)[0] != root.tip:
+        return "it is of another copy of this table"
+    for symbol in state.symbols():
+        rows = state.timeline(symbol).rows
+        rows = rows[rows["commit"] <= number]
+        seen = [each for each in state.observations(symbol) if each[0] <= number]
+        timeline = checkpoints.read_timeline(store, root, symbol)
+        if not np.array_equal(rows, Timeline(symbol).rows if timeline is None else timeline.rows):
+            return f"its revisions of {symbol!r} differ from the log's"
+        if (checkpoints.read_observations(store, root, symbol) or []) != seen:
+            return f"its observations of {symbol!r} differ from the log's"
+    if not root.symbols.keys() <= set(state.symbols()):
+        return "it has a symbol that the log does not know"
+    return None
+
+
+def _others(
+    store: ObjectStore, listed: Sequence[str], revisions: Iterable[str]
+) -> Iterator[Finding]:
+    """Find what no commit names."""
+    committed = set(revisions)
+    for key in listed:
+        name, top = layout.parse_splay_key(key), key.split("/")[0]
+        if name is not None:
+            if key not in committed and store.exists(key):
+                detail = "no commit names it: its writer died before, or is at work"
+                yield Finding("orphan", key, detail, date=name[0], version=name[2])
+        elif top == "tmp":
+            if store.exists(key):
+                yield Finding("leftover", key, "a writer died before it was published, or works")
+        elif top not in layout.FOLDERS or (top == "log" and layout.parse_log_key(key) is None):
+            yield Finding("stranger", key, "nothing of a table has this name")
+
+
+def _reason(store: ObjectStore, key: str, error: Exception) -> str:
+    return str(error).removeprefix(f"{store.where(key)} is not what it promises: ")
+
+
+def table(findings: Sequence[Finding]) -> pd.DataFrame:
+    """Show findings; see `Tickstore.verify`."""
+    frame = pd.DataFrame(
+        [asdict(finding) for finding in findings],
+        columns=[field.name for field in fields(Finding)],
+    )
+    texts = ("problem", "path", "detail", "symbol", "date", "version")
+    return frame.astype(dict.fromkeys(texts, object) | {"repaired": bool})
+
+
+def mended(finding: Finding, detail: str) -> Finding:
+    """Say that a finding was repaired, and how."""
+    return replace(finding, repaired=True, detail=detail)

@@ -1,0 +1,252 @@
+"""Verify finds what is not as it should be; repair mends it and takes nothing from the living."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, errors
+from behemoth.log import seal
+from behemoth.stores import LocalStore
+from behemoth.tickstore import Tickstore
+from tests.tickstore.test_verbs import AT, DAY, bars, prices
+
+
+def at(number):
+    """The n-th day."""
+    return BiTimestamp(DAY + timedelta(days=number))
+
+
+def fill(store, count=4):
+    """A history with every kind of revision, and a checkpoint on the way."""
+    for number in range(count):
+        store.insert("A", at(number), bars(float(number), start=str(at(number).as_at_date)))
+    store.delete("A", at(0))
+    store.undelete("A", at(0))
+    store.flush()
+    store.insert("btc/usd", AT, bars(7.0))
+    store.insert("A", at(1), bars(8.0, start="2019-11-01"))
+    return store
+
+
+def overwrite(path, data):
+    """Damage a file."""
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def flip(path, position=-30):
+    """Damage one byte of a file."""
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    overwrite(path, data)
+
+
+def problems(frame):
+    """Kinds and paths of findings."""
+    return list(zip(frame["problem"], frame["path"], strict=True))
+
+
+def test_a_sound_table_has_no_findings(store):
+    """Whatever its history; and it is told how far it is."""
+    told = []
+    found = fill(store).verify(progress=lambda done, total: told.append((done, total)))
+    assert found.empty
+    assert found.columns.tolist() == [
+        *("problem", "path", "detail", "symbol", "date", "version", "repaired")
+    ]
+    assert told == [(number, 6) for number in range(1, 7)]
+    assert store.verify(repair=True).empty
+    assert MemoryTickstore().verify().empty
+
+
+def test_verify_names_what_is_damaged_and_what_is_missing(local):
+    """Each with its symbol, date and version; repair leaves both alone."""
+    fill(local)
+    flip(local.path / "2019/10/31/A_0000.h5", position=4000)
+    (local.path / "2019/11/02/A_0000.h5").unlink()
+    for repair in (False, True):
+        found = local.verify(repair)
+        assert problems(found) == [
+            ("damaged", "2019/10/31/A_0000.h5"),
+            ("missing", "2019/11/02/A_0000.h5"),
+        ]
+        assert found["symbol"].tolist() == ["A", "A"]
+        assert found["version"].tolist() == [0, 0]
+        assert not found["repaired"].any()
+
+
+def test_a_splay_that_is_whole_but_not_the_one_of_the_log_is_damaged(local):
+    """A header's digests alone prove nothing."""
+    fill(local)
+    other = MemoryTickstore()
+    other.insert("A", at(2), bars(99.0))
+    (key,) = other._store.keys("2019")
+    overwrite(local.path / key, other._store.get(key))
+    assert problems(local.verify()) == [("damaged", key)]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
+def test_a_damaged_log_is_found_and_left_alone(local, damage):
+    """Nothing can be told from what comes after, so nothing is moved."""
+    fill(local)
+    entry = local.path / "log/0000000003.json"
+    flip(entry) if damage == "flipped" else entry.unlink()
+    files = sorted(local.path.rglob("*"))
+    damaged = LocalTickstore(local.path)
+    found = damaged.verify(repair=True)
+    assert problems(found) == [("log", "log/0000000003.json")]
+    assert sorted(local.path.rglob("*")) == files
+    assert prices(damaged.select("A")) == [0.0, 8.0, 2.0, 3.0]  # the checkpoint knows it
+    with pytest.raises(errors.Corrupt, match="reindex"):
+        damaged.reindex()
+
+
+def test_a_log_that_is_gone_is_found_and_nothing_is_moved(local):
+    """Splays without a commit may be all that is left."""
+    fill(local)
+    shutil.rmtree(local.path / "log")
+    shutil.rmtree(local.path / "index")
+    found = LocalTickstore(local.path).verify(repair=True)
+    assert problems(found) == [("log", "log/0000000001.json")]
+    assert len(list(local.path.glob("2019/**/*.h5"))) == 6
+
+
+def test_a_log_shorter_than_its_checkpoint_is_found(local):
+    """The last entries are gone, and the checkpoint remembers them."""
+    fill(local).flush()
+    (local.path / "log/0000000008.json").unlink()
+    assert problems(LocalTickstore(local.path).verify()) == [("log", "log/0000000008.json")]
+
+
+def test_entries_whose_versions_do_not_increase_are_found(local):
+    """Well sealed and wrong all the same."""
+    fill(local, 1)
+    entry = LocalStore(local.path).get("log/0000000002.json")
+    from behemoth.log import Commit, decode, encode
+
+    commit, tip = decode(entry, "it")
+    key = "log/0000000006.json"
+    last, tip = decode(LocalStore(local.path).get("log/0000000005.json"), "it")
+    wrong = Commit(6, "x", last.time + timedelta(1), tip.digest, "", "", "", "", commit.revisions)
+    (local.path / key).write_bytes(encode(wrong))
+    assert ("log", key) in problems(LocalTickstore(local.path).verify())
+
+
+def test_orphans_and_leftovers_of_a_crash_are_put_aside(local):
+    """Their bytes are kept, their versions never used again, also after a checkpoint."""
+    fill(local)
+    store = LocalStore(local.path)
+    orphan, leftover = "2019/10/31/A_0007.h5", store.stage(b"half")
+    shutil.copy(local.path / "2019/10/31/A_0000.h5", local.path / orphan)
+    assert problems(local.verify()) == [("orphan", orphan), ("leftover", leftover)]
+    token = local.token
+    found = local.verify(repair=True)
+    assert problems(found) == [("orphan", orphan), ("leftover", leftover)]
+    assert found["repaired"].all()
+    assert (local.path / "quarantine" / token / orphan).is_file()
+    assert (local.path / "quarantine" / token / leftover).read_bytes() == b"half"
+    assert local.verify().empty
+    assert local.log()["retired"].iloc[-1] == 1
+    local.flush()
+    for opened in (local, LocalTickstore(local.path, clock=local._clock)):
+        assert opened.insert("A", AT, bars(1.0)).version > 7
+
+
+def test_what_is_not_the_tables_is_named_and_left_alone(local):
+    """A file of somebody else."""
+    fill(local)
+    (local.path / "notes.txt").write_text("mine")
+    found = local.verify(repair=True)
+    assert problems(found) == [("stranger", "notes.txt")]
+    assert (local.path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("which", ["root", "revisions", "exchanged"])
+def test_checkpoints_that_differ_from_the_log_are_made_anew(local, which):
+    """Damage, or a well sealed one that says something else."""
+    fill(local)
+    token = local.token
+    local.flush()
+    if which == "root":
+        flip(local.path / f"index/{token}.json")
+    elif which == "revisions":
+        flip(local.path / f"index/{token}/A.revisions.h5")
+    else:
+        from behemoth.log import unseal
+
+        root = local.path / f"index/{token}.json"
+        text, _ = unseal(root.read_bytes(), "it")
+        del text["symbols"]["btc/usd"]
+        overwrite(root, seal(text))
+    damaged = LocalTickstore(local.path, clock=local._clock)
+    found = damaged.verify()
+    assert problems(found) == [("checkpoint", f"index/{token}.json")]
+    assert damaged.verify(repair=True)["repaired"].all()
+    assert damaged.verify().empty
+    assert damaged.symbols() == LocalTickstore(local.path).symbols() == ["A", "btc/usd"]
+    assert prices(damaged.select("btc/usd")) == [7.0]
+
+
+def test_reindex_makes_the_index_from_the_log(local):
+    """Whatever lay there."""
+    fill(local)
+    expected = local.index
+    flip(local.path / f"index/{min(p.name for p in local.path.glob('index/*.json'))}")
+    assert local.reindex() == ()
+    opened = LocalTickstore(local.path)
+    pd.testing.assert_frame_equal(opened.index, expected)
+    assert opened.verify().empty
+    assert (local.path / f"index/{local.token}.json").is_file()
+
+
+class Interrupted(LocalStore):
+    """Calls out once, before it links a name that matches."""
+
+    def __init__(self, root, when, call):
+        super().__init__(root)
+        self.when, self.call = when, call
+
+    def publish(self, staged, key):
+        if self.call and self.when(key):
+            call, self.call = self.call, None
+            call()
+        super().publish(staged, key)
+
+
+@pytest.mark.parametrize(
+    "when", [lambda key: key.startswith("2019"), lambda key: key.startswith("log/")]
+)
+@pytest.mark.parametrize("kind", ["insert", "transaction"])
+def test_repair_takes_nothing_from_a_writer_that_is_alive(tmp_path, clock, when, kind):
+    """Staged or linked, it comes back to its ticks and commits them under a later version."""
+    repairer = LocalTickstore(tmp_path / "TABLE", clock=clock)
+    repairer.insert("A", at(5), bars(0.0))
+    found = []
+    store = Interrupted(tmp_path / "TABLE", when, lambda: found.append(repairer.verify(True)))
+    writer = Tickstore(store, clock=clock)
+    if kind == "insert":
+        revision = writer.insert("A", AT, bars(1.0))
+    else:
+        revision = writer.insert_many([("A", AT, bars(1.0)), ("B", AT, bars(2.0))])[0]
+        assert prices(repairer.select("B")) == [2.0]
+    assert "leftover" in found[0]["problem"].tolist()
+    assert prices(repairer.select("A")) == [1.0, 0.0]
+    assert revision.version == (1 if "orphan" in found[0]["problem"].tolist() else 0)
+    assert set(repairer.verify()["problem"]) <= {"orphan", "leftover"}
+    repairer.verify(repair=True)
+    assert repairer.verify().empty
+
+
+def test_a_table_to_read_can_be_verified_but_not_repaired(local):
+    """Nothing is written."""
+    fill(local)
+    reader = LocalTickstore(local.path, mode="r")
+    assert reader.verify().empty
+    with pytest.raises(errors.ReadOnly):
+        reader.verify(repair=True)
+    with pytest.raises(errors.ReadOnly):
+        reader.reindex()
