@@ -25,7 +25,7 @@ from behemoth.tickstore.changes import Change
 from behemoth.tickstore.transaction import Transaction
 from behemoth.tickstore.verifying import Progress
 from behemoth.tickstore.view import View
-from behemoth.tickstore.writer import Reason, Writer
+from behemoth.tickstore.writer import Reason, Writer, in_doubt
 
 Mode = Literal["a", "r"]
 
@@ -316,7 +316,8 @@ class Tickstore(View):
         [1, 1]
         """
         reason = Reason(request.text("message", message), request.text("source", source))
-        self._refresh_to_write()
+        with in_doubt(commit_id):
+            self._refresh_to_write()
 
         def commit(
             changes: Sequence[Change], observations: Sequence[Observation]
@@ -332,7 +333,8 @@ class Tickstore(View):
         reason: Reason,
         commit_id: str | None,
     ) -> list[Revision]:
-        self._refresh_to_write()
+        with in_doubt(commit_id):
+            self._refresh_to_write()
         revisions = self._writer.commit(changes, observations, reason, commit_id)
         if self._state.tip.number - self._state.root.tip.number >= checkpoints.EVERY:
             self._try_checkpoint()
