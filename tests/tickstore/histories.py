@@ -139,19 +139,13 @@ def answers(table: Tickstore) -> Answers:
 
     Which number a revision got is left out: a failed try may make one be skipped.
     """
-    known = {symbol: table.revisions(symbol) for symbol in SYMBOLS}
-    whens = {revision.start_time for revisions in known.values() for revision in revisions}
-    facts: Answers = {
-        "commits": table.token.partition("-")[0],
-        "symbols": table.symbols(),
-        "observations": {symbol: table.observations(symbol) for symbol in SYMBOLS},
-        "revisions": [
-            replace(revision, version=0, splay=revision.splay and 0)
-            for revisions in known.values()
-            for revision in revisions
-        ],
-    }
-    for when in (*whens, LATEST_AS_OF):
-        for symbol in SYMBOLS:
+    facts: Answers = {"commits": table.token.partition("-")[0], "symbols": table.symbols()}
+    for symbol in SYMBOLS:
+        known = table.revisions(symbol)
+        facts[symbol] = (
+            [replace(each, version=0, splay=each.splay and 0) for each in known],
+            table.observations(symbol),
+        )
+        for when in {*(each.start_time for each in known), LATEST_AS_OF}:
             facts[symbol, when] = frame_facts(table.select(symbol, as_of_time=when))
     return facts

@@ -1,0 +1,287 @@
+"""Faults while a table is read, checkpointed, verified, mended, copied or destroyed."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import resource
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from behemoth import errors
+from behemoth.bitemporal import LATEST_AS_OF
+from behemoth.stores import MemoryStore, ObjectStore
+from behemoth.tickstore import Tickstore, copying, rebuilding
+from tests.clock import Clock
+from tests.profile import FULL
+from tests.tickstore.faulty import KINDS, LOST, TORN, FaultyStore, in_memory
+from tests.tickstore.histories import SYMBOLS, Answers, Step, answers, frame_facts, say, ticks_at
+from tests.tickstore.test_faults import NOW, VERBS, faults, history, opened
+
+A, B, C, NEW = SYMBOLS
+KINDS_TRIED = KINDS if FULL else ("before", TORN, LOST)
+
+READS: dict[str, Callable[[Tickstore], Any]] = {
+    "select": lambda table: [frame_facts(table.select(symbol)) for symbol in SYMBOLS],
+    "select as of": lambda table: frame_facts(table.select(A, as_of_time="2020-01-01 00:00")),
+    "index": lambda table: table.index.to_dict("list"),
+    "symbols": lambda table: table.symbols(),
+    "revisions": lambda table: table.revisions(B),
+    "observations": lambda table: [table.observations(symbol) for symbol in SYMBOLS],
+    "log": lambda table: table.log().to_dict("list"),
+    "token": lambda table: table.token,
+}
+
+
+def has_state(disk: ObjectStore, *states: Answers) -> None:
+    """Fail unless a fresh open shows one of these states."""
+    assert answers(opened(disk)) in states
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+@pytest.mark.parametrize("read", READS)
+def test_a_fresh_open_reads_right_or_says_that_it_cannot(read, kind):
+    """Whichever call fails; the next try of the same handle is right."""
+    disk, _ = history()
+    expected = READS[read](opened(disk))
+    for fault in faults(kind):
+        faulty, table = FaultyStore(disk, fault), None
+        with suppress(errors.EnvironmentFailed):
+            table = opened(faulty)
+            assert READS[read](table) == expected, fault
+        if not faulty.has_failed:
+            break
+        faulty.arm(None)
+        assert READS[read](table or opened(faulty)) == expected, fault
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+def test_a_refresh_that_fails_is_made_up_for(kind):
+    """A handle that follows another writer never shows a part of what that one committed."""
+    disk, _ = history()
+    grown = in_memory(disk)
+    for steps in (VERBS["insert"], VERBS["transaction"][2:], VERBS["observe"]):
+        say(opened(grown), Clock(NOW), steps)
+    expected = answers(opened(grown))
+    for fault in faults(kind):
+        here = in_memory(disk)
+        faulty = FaultyStore(here)
+        table = opened(faulty)
+        answers(table)
+        for key in grown.keys(""):
+            with suppress(FileExistsError):
+                here.put(key, grown.get(key))
+        faulty.arm(fault)
+        with suppress(errors.EnvironmentFailed):
+            assert answers(table) == expected
+        if not faulty.has_failed:
+            break
+        faulty.arm(None)
+        assert answers(table) == expected, fault
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+def test_a_checkpoint_that_fails_changes_no_answer(kind):
+    """Whatever it left behind; the next flush writes a whole one."""
+    source, _ = history()
+    expected = answers(opened(source))
+    for fault in faults(kind):
+        disk = in_memory(source)
+        faulty = FaultyStore(disk)
+        table = opened(faulty)
+        faulty.arm(fault)
+        with suppress(errors.EnvironmentFailed):
+            table.flush()
+        if not faulty.has_failed:
+            break
+        faulty.arm(None)
+        has_state(disk, expected)
+        table.flush()
+        assert answers(table) == expected
+        has_state(disk, expected)
+        assert [key for key in disk.keys("index/") if key.startswith("index/5-")]
+        assert opened(disk).verify()["problem"].isin(["leftover"]).all()
+
+
+ORPHANS = ["2019/10/31/BTC-USD_0002.h5", "2019/11/02/BTC-USD_0000.h5"]
+LEFTOVER = "tmp/0123456789abcdef0123456789abcdef"
+
+
+def shabby() -> MemoryStore:
+    """A table with orphans, a leftover and a damaged checkpoint."""
+    source, _ = history()
+    disk = in_memory(source)
+    splay = disk.get("2019/10/31/BTC-USD_0000.h5")
+    for key in (*ORPHANS, LEFTOVER):
+        disk.put(key, splay)
+    damaged = next(key for key in disk.keys("index/") if "BTC-USD.rev" in key)
+    data = bytearray(disk.get(damaged))
+    data[len(data) // 2] ^= 1
+    disk.remove(damaged)
+    disk.put(damaged, bytes(data))
+    return disk
+
+
+def without_commits(found: Answers) -> Answers:
+    """Leave out how many commits there are: repair makes one."""
+    return {name: answer for name, answer in found.items() if name != "commits"}
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+def test_a_repair_that_fails_takes_nothing_away(kind):
+    """No answer changes, what was moved lies in quarantine, and the next repair ends it."""
+    source = shabby()
+    expected = without_commits(answers(opened(history()[0])))
+    orphan = source.get(ORPHANS[0])
+    for fault in faults(kind):
+        disk = in_memory(source)
+        faulty = FaultyStore(disk)
+        table = opened(faulty)
+        faulty.arm(fault)
+        with suppress(errors.EnvironmentFailed, errors.CommitUnknown):
+            table.verify(repair=True)
+        reached = faulty.has_failed
+        faulty.arm(None)
+        if reached:
+            assert without_commits(quietly(disk)) == expected, fault
+        table.verify(repair=True)
+        assert opened(disk).verify().empty, fault
+        assert without_commits(answers(opened(disk))) == expected, fault
+        assert without_commits(answers(table)) == expected, fault
+        assert table.log()["retired"].tolist() == [0, 0, 0, 0, 0, 2], fault
+        kept = {key.split("/", 2)[2]: disk.get(key) for key in disk.keys("quarantine/")}
+        assert [kept[key] for key in ORPHANS] == [orphan, orphan]
+        if not reached:
+            break
+
+
+def quietly(disk: ObjectStore) -> Answers:
+    """Read a table whose checkpoint may be damaged."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", errors.CheckpointIgnored)
+        return answers(opened(disk))
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+def test_a_verify_that_fails_changes_nothing(kind):
+    """It says that it could not read, in an error or in a finding; and it never writes."""
+    source = shabby()
+    expected = opened(source).verify()
+    before = {key: source.get(key) for key in source.keys("")}
+    for fault in faults(kind):
+        faulty = FaultyStore(source)
+        table = opened(faulty)
+        faulty.arm(fault)
+        with suppress(errors.EnvironmentFailed):
+            found = table.verify()
+            told = found["detail"].str.contains(f"at call {fault.at}", regex=False)
+            assert told.any() or found.equals(expected), fault
+        if not faulty.has_failed:
+            break
+        faulty.arm(None)
+        assert table.verify().equals(expected)
+        assert {key: source.get(key) for key in source.keys("")} == before
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+def test_a_reindex_that_fails_changes_no_answer(kind):
+    """The index is derived: the log answers meanwhile."""
+    source = shabby()
+    expected = answers(opened(history()[0]))
+    for fault in faults(kind):
+        disk = in_memory(source)
+        faulty = FaultyStore(disk)
+        table = opened(faulty)
+        faulty.arm(fault)
+        with suppress(errors.EnvironmentFailed, errors.Corrupt):
+            table.reindex()
+        if not faulty.has_failed:
+            break
+        faulty.arm(None)
+        assert quietly(disk) == expected, fault
+        table.reindex()
+        has_state(disk, expected)
+        assert answers(table) == expected, fault
+
+
+def earlier_states(disk: ObjectStore) -> list[Answers]:
+    """The answers after every commit."""
+    return [answers(opened(cut(disk, number))) for number in range(6)]
+
+
+def cut(disk: ObjectStore, commits: int) -> MemoryStore:
+    """A table as it was after so many commits."""
+    table = MemoryStore()
+    for key in disk.keys(""):
+        if not key.startswith("index/") and not (
+            key.startswith("log/") and int(key[4:14]) > commits
+        ):
+            table.put(key, disk.get(key))
+    return table
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_copy_that_fails_is_an_earlier_state(side, kind):
+    """Copying again to the same place ends it."""
+    source, _ = history()
+    states, tip = earlier_states(source), opened(source)._refresh()
+    for fault in faults(kind):
+        target = MemoryStore()
+        faulty = FaultyStore(source if side == "source" else target, fault)
+        ends = (faulty, target) if side == "source" else (source, faulty)
+        with suppress(errors.EnvironmentFailed):
+            copying.copy(*ends, tip)
+        has_state(target, *states)
+        copying.copy(source, target, tip)
+        has_state(target, states[-1])
+        if not faulty.has_failed:
+            break
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+def test_a_new_table_that_fails_while_it_is_made_takes_nothing_from_the_old(kind):
+    """What is there of it is an earlier state; it is made again in another place."""
+    source = in_memory(history()[0])
+    source.remove("log/0000000004.json")
+    before = {key: source.get(key) for key in source.keys("")}
+    whole = MemoryStore()
+    rebuilding.rebuild(source, whole, Clock(NOW))
+    states = [answers(opened(cut(whole, number))) for number in range(9)]
+    for fault in faults(kind):
+        target = MemoryStore()
+        faulty = FaultyStore(target, fault)
+        with suppress(errors.EnvironmentFailed):
+            rebuilding.rebuild(source, faulty, Clock(NOW))
+        has_state(target, *states)
+        assert {key: source.get(key) for key in source.keys("")} == before
+        if not faulty.has_failed:
+            break
+
+
+@pytest.mark.parametrize("kind", KINDS_TRIED)
+def test_a_destroy_that_fails_can_be_called_again(kind):
+    """Until then nothing reads wrong: it is whole, or an error, or gone."""
+    source, _ = history()
+    whole = answers(opened(source))
+    gone = answers(opened(MemoryStore()))
+    for fault in faults(kind):
+        disk = in_memory(source)
+        faulty = FaultyStore(disk)
+        table = opened(faulty)
+        faulty.arm(fault)
+        with suppress(errors.EnvironmentFailed):
+            table.destroy()
+        if not faulty.has_failed:
+            break
+        with suppress(errors.Corrupt):
+            has_state(disk, whole, gone)
+        with suppress(errors.NotFound):
+            opened(disk).destroy()
+        assert disk.keys("") == []
