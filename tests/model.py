@@ -20,6 +20,7 @@ class Fact:
     ticks: tuple[Tick, ...] | None
     start: datetime
     commit: int
+    version: int = 0
 
 
 @dataclass
@@ -32,6 +33,13 @@ class Model:
         """The last thing said about a date."""
         said = [fact for fact in self.facts if (fact.symbol, fact.date) == (symbol, day)]
         return said[-1] if said else None
+
+    def deleted(self, symbol: str, day: date) -> Fact | None:
+        """What an undelete of the date would bring back, if it is deleted."""
+        said = [fact for fact in self.facts if (fact.symbol, fact.date) == (symbol, day)]
+        if not said or said[-1].ticks is not None:
+            return None
+        return next(fact for fact in reversed(said) if fact.ticks is not None)
 
     def holds(self, symbol: str, day: date) -> bool:
         """Whether the date has ticks now."""

@@ -9,7 +9,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from behemoth.cli.download import download
-from behemoth.cli.read import select, symbols, versions
+from behemoth.cli.history import log, versions
+from behemoth.cli.maintain import copy, reindex, verify
+from behemoth.cli.read import select, symbols
 from behemoth.cli.sandbox import sandbox
 from behemoth.errors import BadRequest, BehemothError
 from behemoth.version import __version__
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (download, symbols, select, versions, sandbox):
+for command in (download, symbols, select, versions, log, verify, reindex, copy, sandbox):
     app.command()(command)
 
 

@@ -49,6 +49,19 @@ def shown(*, quiet: bool, console: Console | None = None) -> Iterator[Display]:
         yield Lines(console)
 
 
+@contextmanager
+def counted(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of how many are done, on stderr if that is a terminal."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda _done, _total: None
+        return
+    columns = SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn()
+    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 class Quiet:
     """Shows nothing but notes."""
 

@@ -1,4 +1,4 @@
-"""Commands that read a table: ``symbols``, ``select``, ``versions``."""
+"""Commands that read ticks: ``symbols``, ``select``; and how a table is opened and shown."""
 
 from __future__ import annotations
 
@@ -6,24 +6,18 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
 from behemoth import layout
 from behemoth.bitemporal import BiTimestamp
 from behemoth.errors import BadRequest, EnvironmentFailed, NotFound
 from behemoth.tickstore import LocalTickstore
-from behemoth.tickstore.times import whole_date
 
 SHOWN = 10
 """How many rows of each end of a frame fit on a terminal."""
-
-PIPE_WIDTH = 120
-"""Characters of a table's line where no terminal says how many there are."""
 
 DB = Annotated[
     Path, typer.Option("--db", envvar="BEHEMOTH_DB", help="The database: a folder of tables.")
@@ -39,17 +33,27 @@ DEFAULT_TABLE = "COINBASE_PRO_ONE_MIN_BINS"
 
 
 def open_table(db: Path, table: str) -> LocalTickstore:
-    """Open a table that is there.
+    """Open a table to read it.
 
     Raises
     ------
     NotFound
         When it is not.
     """
-    tickstore = LocalTickstore(db / layout.encode_name(table))
-    if tickstore.token.startswith("0-"):
-        raise NotFound(f"no table {table!r} in {db}; fill it with: behemoth download, or see --db")
-    return tickstore
+    try:
+        return LocalTickstore(table_folder(db, table), mode="r")
+    except NotFound as error:
+        raise no_table(db, table) from error
+
+
+def table_folder(db: Path, table: str) -> Path:
+    """Give the folder of a table."""
+    return db / layout.encode_name(table)
+
+
+def no_table(db: Path, table: str) -> NotFound:
+    """Make the error for a table that is not there."""
+    return NotFound(f"no table {table!r} in {db}; fill it with: behemoth download, or see --db")
 
 
 def symbols(
@@ -98,14 +102,14 @@ def select(
         _write(frame, output)
         typer.echo(f"{len(frame):,} rows written to {output}", err=True)
     elif as_json:
-        typer.echo(json.dumps(_records(frame), allow_nan=False))
+        typer.echo(json.dumps(records(frame), allow_nan=False))
     elif csv:
         frame.to_csv(sys.stdout)
     else:
         _show(frame)
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Give the rows ready for JSON: exact numbers, ISO times, null for what is missing."""
 
     def plain(value: Any) -> Any:
@@ -115,7 +119,7 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
             return str(value)  # JSON has no number for it
         return value.isoformat() if hasattr(value, "isoformat") else value
 
-    named = frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
+    named = frame if frame.index.names == [None] else frame.reset_index()
     return [{str(k): plain(v) for k, v in row.items()} for row in named.to_dict("records")]
 
 
@@ -140,49 +144,3 @@ def _show(frame: pd.DataFrame) -> None:
     else:
         text = frame.to_string(max_rows=2 * SHOWN, min_rows=2 * SHOWN)
     typer.echo(f"{text}\n{len(frame):,} rows")
-
-
-def versions(
-    symbol: Annotated[str, typer.Argument(help="The symbol.")],
-    start: Annotated[str | None, typer.Option(help="First as-at date.")] = None,
-    end: Annotated[str | None, typer.Option(help="Last as-at date.")] = None,
-    db: DB = DEFAULT_DB,
-    table: TABLE = DEFAULT_TABLE,
-    as_json: JSON = False,
-) -> None:
-    """List every revision of a symbol: what was known of which date, since when, until when.
-
-    Example: [bold]behemoth versions BTC-USD --start 2019-10-31[/bold]
-    """
-    with open_table(db, table) as tickstore:
-        if not tickstore.revisions(symbol):
-            raise NotFound(f"no symbol {symbol!r} in {tickstore.path}", symbol=symbol)
-        frame = tickstore.versions(symbol, whole_date(start), whole_date(end)).reset_index()
-    if as_json:
-        typer.echo(json.dumps(_records(frame.assign(date=frame["date"].dt.date)), allow_nan=False))
-        return
-    table_shown = Table(
-        "date",
-        "version",
-        "kind",
-        "rows",
-        Column("known from", overflow="fold"),
-        Column("known until", overflow="fold"),
-    )
-    for row in frame.to_dict("records"):
-        table_shown.add_row(
-            f"{row['date']:%Y-%m-%d}",
-            str(row["version"]),
-            row["kind"],
-            f"{row['rows']:,}",
-            _known(row["start_time"], "the start of time"),
-            _known(row["end_time"], "now"),
-        )
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table_shown)
-
-
-def _known(time: pd.Timestamp, beyond: Literal["the start of time", "now"]) -> str:
-    """Show a knowledge time; its two open ends in words."""
-    if time.to_pydatetime() in (BiTimestamp.start_as_of, BiTimestamp.latest_as_of):
-        return beyond
-    return f"{time:%Y-%m-%dT%H:%M:%S.%f}"

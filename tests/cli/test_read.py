@@ -6,29 +6,12 @@ import csv
 import json
 import subprocess
 import sys
-from datetime import date
 
 import pytest
 from typer.testing import CliRunner
 
-from behemoth import BiTimestamp, LocalTickstore, __version__
+from behemoth import __version__
 from behemoth.cli.app import app
-from tests.clock import Clock
-from tests.tickstore.test_verbs import bars
-
-TABLE = "COINBASE_PRO_ONE_MIN_BINS"
-
-
-@pytest.fixture
-def db(tmp_path):
-    """A database with one corrected day."""
-    clock = Clock()
-    with LocalTickstore(tmp_path / TABLE, clock=clock) as store:
-        store.insert("BTC-USD", BiTimestamp(date(2019, 10, 31)), bars(1.1, 2.0))
-        clock.tick(3600)
-        store.insert("BTC-USD", BiTimestamp(date(2019, 10, 31)), bars(0.1 + 0.2, 2.0))
-        store.insert("ETH-USD", BiTimestamp(date(2019, 11, 1)), bars(*range(100)))
-    return tmp_path
 
 
 def run(db, *words):
