@@ -210,6 +210,26 @@ def test_a_checkpoint_that_cannot_be_written_spoils_no_commit(tmp_path, clock):
     assert len(store.revisions("A")) == EVERY + 1
 
 
+@pytest.mark.parametrize("newest_only", [False, True])
+def test_a_checkpoint_after_others_were_taken_away_is_whole(local, newest_only):
+    """A handle that opened at one knows which symbols it had, and what had changed in it."""
+    fill(local, 1)
+    local.insert("B", AT, bars(5.0))
+    local.flush()
+    local.insert("B", AT, bars(6.0))
+    local.flush()
+    reader = LocalTickstore(local.path)
+    for path in local.path.glob("index/3-*.json" if newest_only else "index/**/*.*"):
+        path.unlink()
+    reader.insert("C", AT, bars(1.0))
+    reader.flush()
+    again = LocalTickstore(local.path)
+    assert again.symbols() == ["A", "B", "C"]
+    assert prices(again.select("B")) == [6.0]
+    pd.testing.assert_frame_equal(again.index, LocalTickstore(local.path).index)
+    assert again.verify().empty
+
+
 def test_checkpoints_are_written_now_and_then_and_old_ones_removed(local):
     """The log's tail stays bounded, and so does the number of checkpoints."""
     fill(local, 3 * EVERY + 1)
