@@ -198,7 +198,7 @@ class TickstoreMachine(RuleBasedStateMachine):
         """Making the index anew changes nothing."""
         assert self.stores[who].reindex() == ()
 
-    @precondition(lambda self: self.path.exists())
+    @precondition(lambda self: self.model.facts)
     @rule(symbol=symbols, day=dates, version=st.integers(0, 6), half=st.booleans())
     def crash(self, symbol, day, version, half):
         """A writer dies, and leaves staged bytes, or a splay that no commit names."""
@@ -223,7 +223,7 @@ class TickstoreMachine(RuleBasedStateMachine):
     @rule(who=whose)
     def rebuild(self, who):
         """The index equals the fold of the log: a copy shows the same one."""
-        if not self.path.exists():
+        if not self.model.facts:
             return
         copy = self.folder / "COPY"
         shutil.copytree(self.path, copy, ignore=shutil.ignore_patterns("index"))
