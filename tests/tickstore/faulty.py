@@ -1,4 +1,4 @@
-"""An object store that fails at a chosen call, in a chosen way; what it stands on does not."""
+"""Object stores that fail at a chosen call, in a chosen way, or give back other bytes."""
 
 from __future__ import annotations
 
@@ -113,6 +113,16 @@ class FaultyStore(ObjectStore):
             lambda: self.inner.destroy(prefixes),
             lambda: self.inner.destroy(prefixes[: len(prefixes) // 2]),
         )
+
+
+class DamagedStore(MemoryStore):
+    """Gives other bytes for one key than it was given."""
+
+    damaged: tuple[str, bytes] = "", b""
+
+    def get(self, key: str) -> bytes:
+        """Give what is left of an object."""
+        return self.damaged[1] if key == self.damaged[0] else super().get(key)
 
 
 def in_memory(store: ObjectStore) -> MemoryStore:

@@ -44,7 +44,14 @@ class Step:
 def observation(symbol: str, clock: Clock) -> Observation:
     """What a source answered just now."""
     return Observation(
-        symbol, "by hand", "bars", clock.now - timedelta(days=1), clock.now, clock.now, "complete", 3
+        symbol,
+        "by hand",
+        "bars",
+        clock.now - timedelta(days=1),
+        clock.now,
+        clock.now,
+        "complete",
+        3,
     )
 
 
@@ -89,9 +96,7 @@ def note(model: Model, revisions: Sequence[Any], steps: Sequence[Step]) -> None:
         elif step.verb == "undelete":
             before = [f for f in model.facts if (f.symbol, f.date) == (step.symbol, step.day)]
             ticks = [fact.ticks for fact in before if fact.ticks is not None][-1]
-        model.facts.append(
-            Fact(step.symbol, step.day, ticks, revision.start_time, revision.commit)
-        )
+        model.facts.append(Fact(step.symbol, step.day, ticks, revision.start_time, revision.commit))
 
 
 def random_steps(chance: Random, model: Model, clock: Clock) -> list[Step]:

@@ -8,26 +8,17 @@ from collections.abc import Iterator
 import pytest
 
 from behemoth import LocalTickstore, errors
-from behemoth.stores import LocalStore, MemoryStore
+from behemoth.stores import LocalStore
 from behemoth.tickstore import Tickstore
 from tests.clock import Clock
 from tests.profile import FULL
+from tests.tickstore.faulty import DamagedStore
 from tests.tickstore.histories import DAYS, Step, frame_facts, say, ticks_at
 
 A = "BTC-USD"
 CHANGES = {"bit": lambda old: old ^ 0x10}
 if FULL:
     CHANGES |= {"zeros": lambda _: 0x00, "ones": lambda _: 0xFF, "low bit": lambda old: old ^ 0x01}
-
-
-class DamagedStore(MemoryStore):
-    """Gives other bytes for one key than it was given."""
-
-    damaged: tuple[str, bytes] = "", b""
-
-    def get(self, key: str) -> bytes:
-        """Give what is left of an object."""
-        return self.damaged[1] if key == self.damaged[0] else super().get(key)
 
 
 def filled(checkpoint: bool) -> DamagedStore:
@@ -56,7 +47,7 @@ def key_of(name: str) -> str:
     return parts.get(name, name)
 
 
-def told(disk: MemoryStore) -> object:
+def told(disk: DamagedStore) -> object:
     """What a fresh open says, now and as of the second commit."""
     table = Tickstore(disk, clock=Clock())
     before = table.select(A, as_of_time="2020-01-01 00:00:00.5")

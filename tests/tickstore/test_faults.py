@@ -20,7 +20,16 @@ from behemoth.tickstore.checkpoints import EVERY
 from tests.clock import Clock
 from tests.model import Model
 from tests.profile import FULL
-from tests.tickstore.faulty import BEFORE, FOR_GOOD, KINDS, LOST, TORN, Fault, FaultyStore, in_memory
+from tests.tickstore.faulty import (
+    BEFORE,
+    FOR_GOOD,
+    KINDS,
+    LOST,
+    TORN,
+    Fault,
+    FaultyStore,
+    in_memory,
+)
 from tests.tickstore.histories import (
     DAYS,
     SYMBOLS,
