@@ -433,7 +433,7 @@ class Tickstore(View):
         """Remove the table for good, all versions of everything, and close it.
 
         Its folders are removed, and the table's own folder too, if nothing else is in it. The log
-        goes last, so that a destroy that was interrupted can be called again.
+        goes last, its first entry last of all: a destroy that was interrupted can be called again.
 
         Raises
         ------
@@ -453,7 +453,10 @@ class Tickstore(View):
                 raise BadRequest(
                     f"{self._store.where(key)} is not of the table; move it away first"
                 )
-        self._store.destroy([*sorted(years), *layout.FOLDERS])
+        self._store.destroy([*sorted(years), *layout.FOLDERS[:-1]])
+        for key in reversed(self._store.keys("log/")):
+            self._store.remove(key)
+        self._store.destroy(layout.FOLDERS[-1:])
         self.close()
 
 
