@@ -39,36 +39,36 @@ class FaultyStore(ObjectStore):
     ----------
     fault
         What to do; ``None`` to let everything pass.
-    calls
-        How many calls there were since `arm`.
+    asked
+        What was called since `arm`.
     """
 
     def __init__(self, inner: ObjectStore, fault: Fault | None = None) -> None:
         self.inner = inner
         self.arm(fault)
 
-    def arm(self, fault: Fault | None) -> None:
+    def arm(self, fault: Fault | None = None) -> None:
         """Count from here."""
-        self.fault, self.calls = fault, 0
+        self.fault = fault
+        self.asked: list[str] = []
 
     @property
     def has_failed(self) -> bool:
         """Whether the call that fails was reached."""
-        return self.fault is not None and self.calls >= self.fault.at
+        return self.fault is not None and len(self.asked) >= self.fault.at
 
     def _call(self, what: str, whole: Callable[[], T], half: Callable[[], object]) -> T:
-        self.calls += 1
-        fault = self.fault
-        if fault is None or not fault.at <= self.calls < fault.at + fault.calls:
+        self.asked.append(what)
+        fault, number = self.fault, len(self.asked)
+        if fault is None or not fault.at <= number < fault.at + fault.calls:
             return whole()
         with suppress(FileExistsError, FileNotFoundError):
             if fault.kind == LOST:
                 whole()
             elif fault.kind == TORN:
                 half()
-        number = getattr(errno, fault.kind, errno.EIO)
-        error = f"cannot {what}: {fault.kind} at call {self.calls}"
-        raise EnvironmentFailed(error) from OSError(number, error)
+        error = f"cannot {what}: {fault.kind} at call {number}"
+        raise EnvironmentFailed(error) from OSError(getattr(errno, fault.kind, errno.EIO), error)
 
     @property
     def name(self) -> str:
@@ -90,7 +90,7 @@ class FaultyStore(ObjectStore):
     def sync(self, keys: Iterable[str]) -> None:
         all_keys = list(keys)
         self._call(
-            "sync",
+            f"sync {' '.join(all_keys)}",
             lambda: self.inner.sync(all_keys),
             lambda: self.inner.sync(all_keys[: len(all_keys) // 2]),
         )

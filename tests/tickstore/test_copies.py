@@ -91,7 +91,7 @@ def shake(folder: Path, chance: Random) -> None:
 
 def test_cp(told, tmp_path):
     """With the times of the copy."""
-    subprocess.run(["cp", "-r", told.table.path, tmp_path / "COPY"], check=True)
+    subprocess.run(["/bin/cp", "-r", told.table.path, tmp_path / "COPY"], check=True)
     says_the_same(tmp_path / "COPY", told)
     says_the_same(told.table.path, told)
 
@@ -120,7 +120,7 @@ def test_a_copy_with_other_times_and_modes(told, tmp_path):
 def test_mv(told, tmp_path):
     """The place does not matter."""
     (tmp_path / "else" / "where").mkdir(parents=True)
-    subprocess.run(["mv", told.table.path, tmp_path / "else" / "where" / "NAME"], check=True)
+    subprocess.run(["/bin/mv", told.table.path, tmp_path / "else" / "where" / "NAME"], check=True)
     says_the_same(tmp_path / "else" / "where" / "NAME", told)
 
 

@@ -13,7 +13,6 @@ from functools import cache
 import pytest
 
 from behemoth import errors
-from behemoth.bitemporal import RESOLUTION
 from behemoth.stores import LocalStore, MemoryStore, ObjectStore
 from behemoth.tickstore import Tickstore
 from behemoth.tickstore.checkpoints import EVERY
@@ -171,16 +170,15 @@ def check(
 ) -> bool:
     """Let a verb fail once, and its second try too; False when there is no such call."""
     before, after, more = expected(verb, which)
-    clock, table, commit_id = Clock(NOW), opened(faulty), None
+    clock, table, ids = Clock(NOW), opened(faulty), set()
     for this in (fault, again, None):
         faulty.arm(this)
-        words = {"commit_id": commit_id} if commit_id else {}
+        words = {"commit_id": each for each in ids}
         try:
             say(table, clock, VERBS[verb], **words)
             failure = None
         except errors.CommitUnknown as error:
-            assert commit_id in (None, error.commit_id)
-            is_after, failure, commit_id = None, error, error.commit_id
+            is_after, failure, ids = None, error, {*ids, error.commit_id}
         except errors.EnvironmentFailed as error:
             is_after, failure = 0, error
         reached = faulty.has_failed
@@ -190,6 +188,7 @@ def check(
         if this is fault and not reached:
             assert failure is None
             return False
+        assert len(ids) <= 1
         if failure is None:
             break
         state = is_one_of(answers(opened(disk)), before, after)
@@ -226,6 +225,41 @@ def sweep(
             break
         tried += 1
     return tried
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "outcome"),
+    [
+        ("stage", "ENOSPC", errors.EnvironmentFailed),
+        ("publish 2019", "EIO", errors.EnvironmentFailed),
+        ("sync 2019", "EIO", errors.EnvironmentFailed),
+        ("publish log", "EACCES", errors.EnvironmentFailed),
+        ("publish log", LOST, None),
+        ("sync log", "EIO", errors.CommitUnknown),
+        ("sync log", LOST, errors.CommitUnknown),
+        ("remove tmp", "EIO", None),
+        ("publish index", "ENOSPC", None),
+    ],
+)
+def test_what_the_caller_is_told(call, kind, outcome):
+    """Nothing happened, or nobody can tell; a lost answer is found by the id in the entry."""
+    disk = in_memory(long_history()[0])
+    splays = disk.keys("2019/")
+    rehearsal = FaultyStore(in_memory(disk))
+    table = opened(rehearsal)
+    rehearsal.arm()
+    say(table, Clock(NOW), VERBS["insert"])
+    place = next(n for n, asked in enumerate(rehearsal.asked, start=1) if asked.startswith(call))
+    faulty = FaultyStore(disk)
+    table = opened(faulty)
+    faulty.arm(Fault(place, kind))
+    if outcome is None:
+        assert say(table, Clock(NOW), VERBS["insert"])[0].commit == EVERY
+    else:
+        with pytest.raises(outcome) as caught:
+            say(table, Clock(NOW), VERBS["insert"])
+        assert type(caught.value) is outcome
+        assert (len(disk.keys("2019/")) == len(splays)) is (outcome is errors.EnvironmentFailed)
 
 
 @pytest.mark.parametrize("kind", KINDS_TRIED)

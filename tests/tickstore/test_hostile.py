@@ -150,11 +150,14 @@ def test_no_verb_springs_a_trap(hostile, mark, tmp_path, clock):
 def test_a_hostile_file_gives_its_ticks_or_an_error_that_names_it(hostile, clock):
     """It is read through the header alone, whatever else is in it."""
     fresh = LocalTickstore(hostile.path, clock=clock)
+    refusal = None
     try:
         assert prices(fresh.select("A")) == [1.0, 2.0, 3.0]
     except errors.Corrupt as error:
-        assert "A_0000.h5" in str(error)
-        assert (error.symbol, error.date) == ("A", NEXT.as_at_date)
+        refusal = error
+    if refusal is not None:
+        assert "2019/11/01/A_0000.h5" in str(refusal)
+        assert (refusal.symbol, refusal.date) == ("A", NEXT.as_at_date)
     assert prices(fresh.select("A", end=DAY)) == [1.0, 2.0]
 
 
