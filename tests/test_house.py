@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = {"behemoth", "docs", "notebooks", "scripts", "tests"}
+FOLDERS = {"behemoth", "benchmarks", "docs", "notebooks", "scripts", "tests"}
 FILES = {
     ".gitignore",
     "CHANGELOG.md",
@@ -22,7 +22,7 @@ FILES = {
     "pyproject.toml",
 }
 MADE_BY_TOOLS = {"build", "db", "demo", "dist"}
-SCRIPTS = {"check", "demo", "environment", "picture", "test", "test-oldest"}
+SCRIPTS = {"check", "demo", "environment", "peers", "picture", "test", "test-oldest"}
 ADRS = [
     "0001-columnar-splays-that-pandas-reads.md",
     "0002-a-log-is-the-truth-and-the-index-is-derived.md",
