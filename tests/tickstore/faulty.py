@@ -51,13 +51,22 @@ class FaultyStore(ObjectStore):
         """Count from here."""
         self.fault = fault
         self.asked: list[str] = []
+        self._has_torn = False
 
     @property
     def has_failed(self) -> bool:
         """Whether the call that fails was reached."""
         return self.fault is not None and len(self.asked) >= self.fault.at
 
-    def _call(self, what: str, whole: Callable[[], T], half: Callable[[], object]) -> T:
+    @property
+    def tore_nothing(self) -> bool:
+        """Whether a torn call had nothing to tear, so that it merely refused."""
+        torn = self.fault is not None and self.fault.kind == TORN
+        return torn and self.has_failed and not self._has_torn
+
+    def _call(
+        self, what: str, whole: Callable[[], T], half: Callable[[], object] | None = None
+    ) -> T:
         self.asked.append(what)
         fault, number = self.fault, len(self.asked)
         if fault is None or not fault.at <= number < fault.at + fault.calls:
@@ -65,7 +74,8 @@ class FaultyStore(ObjectStore):
         with suppress(FileExistsError, FileNotFoundError):
             if fault.kind == LOST:
                 whole()
-            elif fault.kind == TORN:
+            elif fault.kind == TORN and half is not None:
+                self._has_torn = True
                 half()
         error = f"cannot {what}: {fault.kind} at call {number}"
         raise EnvironmentFailed(error) from OSError(getattr(errno, fault.kind, errno.EIO), error)
@@ -85,7 +95,7 @@ class FaultyStore(ObjectStore):
         )
 
     def publish(self, staged: str, key: str) -> None:
-        self._call(f"publish {key}", lambda: self.inner.publish(staged, key), lambda: None)
+        self._call(f"publish {key}", lambda: self.inner.publish(staged, key))
 
     def sync(self, keys: Iterable[str]) -> None:
         all_keys = list(keys)
@@ -96,16 +106,16 @@ class FaultyStore(ObjectStore):
         )
 
     def get(self, key: str) -> bytes:
-        return self._call(f"get {key}", lambda: self.inner.get(key), lambda: None)
+        return self._call(f"get {key}", lambda: self.inner.get(key))
 
     def exists(self, key: str) -> bool:
-        return self._call(f"exists {key}", lambda: self.inner.exists(key), lambda: None)
+        return self._call(f"exists {key}", lambda: self.inner.exists(key))
 
     def keys(self, prefix: str) -> list[str]:
-        return self._call(f"keys {prefix}", lambda: self.inner.keys(prefix), lambda: None)
+        return self._call(f"keys {prefix}", lambda: self.inner.keys(prefix))
 
     def remove(self, key: str) -> None:
-        self._call(f"remove {key}", lambda: self.inner.remove(key), lambda: None)
+        self._call(f"remove {key}", lambda: self.inner.remove(key))
 
     def destroy(self, prefixes: Sequence[str]) -> None:
         self._call(
