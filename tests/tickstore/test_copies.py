@@ -18,7 +18,7 @@ from tests.model import Model
 from tests.profile import FULL
 from tests.tickstore.histories import answers, is_the_models, note, random_steps, say
 
-SEEDS = range(40 if FULL else 3)
+SEEDS = range(40 if FULL else 2)
 COMMITS = 10
 LATER = Clock().tick(3600)
 

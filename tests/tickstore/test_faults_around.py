@@ -21,7 +21,7 @@ from tests.clock import Clock
 from tests.profile import FULL
 from tests.tickstore.faulty import KINDS, LOST, TORN, FaultyStore, in_memory
 from tests.tickstore.histories import SYMBOLS, Answers, Step, answers, frame_facts, say, ticks_at
-from tests.tickstore.test_faults import NOW, VERBS, faults, history, opened
+from tests.tickstore.test_faults import HISTORY, NOW, VERBS, faults, history, opened
 
 A, B, C, NEW = SYMBOLS
 KINDS_TRIED = KINDS if FULL else ("before", TORN, LOST)
@@ -254,7 +254,7 @@ def cut(disk: ObjectStore, commits: int) -> MemoryStore:
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_copy_that_fails_is_an_earlier_state(side, kind):
     """Copying again to the same place ends it."""
-    source = cut(history()[0], 4)
+    source = cut(history()[0], len(HISTORY) if FULL else 2)
     tip = opened(source)._refresh()
     states = [answers(opened(cut(source, number))) for number in range(tip.number + 1)]
     for fault in faults(kind):
