@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from behemoth import __version__
+from tests.legacy.old_database import small
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +41,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 @pytest.mark.slow
 def test_the_readme_runs_from_top_to_bottom(tmp_path, environment):
+    small(tmp_path / "old-db").write()
     done = []
     for kind, block in BLOCK.findall(README):
         if kind == "python":

@@ -10,9 +10,11 @@ import typer
 
 from behemoth.cli.download import download
 from behemoth.cli.history import log, versions
+from behemoth.cli.import_legacy import import_legacy
 from behemoth.cli.maintain import copy, reindex, verify
 from behemoth.cli.read import select, symbols
 from behemoth.cli.sandbox import sandbox
+from behemoth.cli.torture import torture
 from behemoth.errors import BadRequest, BehemothError
 from behemoth.version import __version__
 
@@ -24,7 +26,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (download, symbols, select, versions, log, verify, reindex, copy, sandbox):
+COMMANDS = (
+    *(download, symbols, select, versions, log),
+    *(verify, reindex, copy, torture, import_legacy, sandbox),
+)
+for command in COMMANDS:
     app.command()(command)
 
 

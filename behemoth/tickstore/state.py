@@ -312,6 +312,9 @@ class State:
         """Write an index checkpoint of the newest state, unless there is one."""
         with self.lock:
             tip, base = self.refresh(), self._newest_root()
+            if base.tip.number < self.root.tip.number:  # what lies between is not in memory
+                self.begin_anew()
+                tip = self.tip
             if base.tip.number < tip.number:
                 tip, base, changed = self._since(base)
                 retired = sorted(

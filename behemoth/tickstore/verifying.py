@@ -167,6 +167,10 @@ def _checkpoints(store: ObjectStore, state: State, listed: Sequence[str]) -> Ite
         except FileNotFoundError as error:
             if not store.exists(key):  # pruned since it was listed
                 continue
+            if key not in checkpoints.roots(store)[: checkpoints.KEPT_ROOTS]:
+                detail = "its files were pruned before it was written: its writer was slow"
+                yield Finding("leftover", key, detail)
+                continue
             reason = f"{error} is missing"
         except (Corrupt, EnvironmentFailed) as error:
             reason = _reason(store, key, error)

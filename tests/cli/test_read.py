@@ -107,7 +107,7 @@ def test_every_command_explains_itself_with_an_example():
     """Help for all, and a version."""
     runner = CliRunner()
     for command in app.registered_commands:
-        name = command.callback.__name__
+        name = command.callback.__name__.replace("_", "-")
         shown = runner.invoke(app, [name, "--help"], env={"COLUMNS": "200"}).stdout
         assert f"Example: behemoth {name}" in shown, name
     assert behemoth("--version").stdout == f"behemoth {__version__}\n"

@@ -13,6 +13,7 @@ from behemoth.codec import Promise, dismantle, read_checkpoint, read_splay, writ
 from behemoth.codec.container import DIGEST_SIZE, PREFIX, pack
 from behemoth.codec.hdf5 import CHUNK, RAW, Stored
 from behemoth.errors import Corrupt
+from behemoth.version import FORMAT
 from tests.codec.strategies import DATE, SYMBOL, promise_of, reread, revisions, times, written
 
 ROWS = 40
@@ -209,7 +210,7 @@ def test_a_header_of_nonsense_is_refused(old, new):
 def test_a_newer_format_is_refused():
     """A file of a later format asks for an upgrade instead of guessing."""
     data = bytearray(SPLAY.data)
-    struct.pack_into("<I", data, 8, 2)
+    struct.pack_into("<I", data, 8, FORMAT + 1)
     with pytest.raises(Corrupt, match="upgrade behemoth"):
         splay_digest(data)
 

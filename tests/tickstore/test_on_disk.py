@@ -7,6 +7,8 @@ import multiprocessing
 import shutil
 import stat
 import threading
+import warnings
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
@@ -133,6 +135,27 @@ def test_a_newer_format_is_refused_with_the_way_out(local):
     (local.path / "log/0000000002.json").write_bytes(seal({"format": 999}))
     with pytest.raises(errors.Corrupt, match="upgrade"):
         LocalTickstore(local.path).symbols()
+
+
+@pytest.mark.parametrize("spoil", ["all are gone", "the newest is damaged"])
+def test_a_checkpoint_is_whole_though_the_one_it_would_build_on_is_no_more(local, spoil):
+    """A process that opened at a checkpoint does not have in memory what that one held."""
+    for symbol in "ABC":
+        local.insert(symbol, AT, bars(1.0))
+        local.flush()
+    second = LocalTickstore(local.path, clock=local._clock)
+    second.insert("D", AT, bars(1.0))
+    for root in local.path.glob("index/*.json" if spoil == "all are gone" else "index/3-*.json"):
+        root.unlink()
+        if spoil == "the newest is damaged":
+            root.write_bytes(b"{}")
+    with pytest.warns(errors.CheckpointIgnored) if "damaged" in spoil else nullcontext():
+        second.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", errors.CheckpointIgnored)
+        opened = LocalTickstore(local.path, clock=local._clock)
+    assert opened.symbols() == ["A", "B", "C", "D"]
+    assert prices(opened.select("C")) == [1.0]
 
 
 def test_a_log_that_lost_its_end_is_an_error_and_not_a_shorter_answer(local):

@@ -156,6 +156,24 @@ def test_orphans_and_leftovers_of_a_crash_are_put_aside(local):
         assert opened.insert("A", AT, bars(1.0)).version > 7
 
 
+def test_a_checkpoint_whose_writer_was_overtaken_is_a_leftover(local):
+    """Others wrote two newer ones and pruned its files before it named them: no damage."""
+    local.insert("A", at(0), bars(1.0))
+    local.flush()
+    (root,) = local.path.glob("index/*.json")
+    slow = root.read_bytes()
+    for number in (1, 2):
+        local.insert("A", at(number), bars(1.0, start=str(at(number).as_at_date)))
+        local.flush()
+    assert not root.exists()
+    root.write_bytes(slow)
+    key = str(root.relative_to(local.path))
+    assert problems(local.verify()) == [("leftover", key)]
+    assert local.verify(repair=True)["repaired"].all()
+    assert local.verify().empty
+    assert len(list(local.path.glob("index/*.json"))) == 2
+
+
 def test_what_is_not_the_tables_is_named_and_left_alone(local):
     """A file of somebody else."""
     fill(local)
