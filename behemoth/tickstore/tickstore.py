@@ -357,7 +357,7 @@ class Tickstore(View):
         self._try_checkpoint()
 
     def verify(self, repair: bool = False, progress: Progress | None = None) -> pd.DataFrame:
-        """Check every byte of the table against its log, from the first commit on.
+        """Check all that answers come from against the log, from the first commit on.
 
         Writers may be at work meanwhile, also while it is repaired.
 
