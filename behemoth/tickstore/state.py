@@ -316,11 +316,7 @@ class State:
                 self.begin_anew()
                 tip = self.tip
             if base.tip.number < tip.number:
-                changed = {
-                    name: (self.timeline(name), self.observations(name))
-                    for name, symbol in list(self._symbols.items())
-                    if symbol.touched > base.tip.number
-                }
+                tip, base, changed = self._since(base)
                 retired = sorted(
                     layout.encoded_splay_key(encoded, date, version)
                     for (date, encoded), version in self.retired.items()
@@ -328,6 +324,24 @@ class State:
                 base = checkpoints.write(self._store, tip, base, changed, retired)
             self.root = base
             checkpoints.prune(self._store)
+
+    def _since(self, base: Root) -> tuple[Tip, Root, dict[str, tuple[Timeline, list[Seen]]]]:
+        """Gather what changed after a checkpoint; all there is after none, if this one is no base.
+
+        What changed before the checkpoint that this process knows was never marked as changed, so
+        an older one, left where newer ones were taken away, is no base.
+        """
+        while True:
+            tip = self.refresh()
+            if base.tip.number < self.root.tip.number:
+                base = Root()
+            changed = {
+                name: (self.timeline(name), self.observations(name))
+                for name in self.symbols()
+                if not base.tip.number or self._symbols[name].touched > base.tip.number
+            }
+            if self.tip == tip:  # loading may have read on
+                return tip, base, changed
 
 
 def _warn(reason: object) -> None:

@@ -26,7 +26,7 @@ from behemoth.tickstore.images import Images
 from behemoth.tickstore.transaction import Transaction
 from behemoth.tickstore.verifying import Progress
 from behemoth.tickstore.view import View
-from behemoth.tickstore.writer import Reason, Writer
+from behemoth.tickstore.writer import Reason, Writer, in_doubt
 
 Mode = Literal["a", "r"]
 
@@ -320,7 +320,8 @@ class Tickstore(View):
         [1, 1]
         """
         reason = Reason(request.text("message", message), request.text("source", source))
-        self._refresh_to_write()
+        with in_doubt(commit_id):
+            self._refresh_to_write()
 
         def commit(
             changes: Sequence[Change], observations: Sequence[Observation]
@@ -336,7 +337,8 @@ class Tickstore(View):
         reason: Reason,
         commit_id: str | None,
     ) -> list[Revision]:
-        self._refresh_to_write()
+        with in_doubt(commit_id):
+            self._refresh_to_write()
         revisions = self._writer.commit(changes, observations, reason, commit_id)
         if self._state.tip.number - self._state.root.tip.number >= checkpoints.EVERY:
             self._try_checkpoint()
@@ -359,7 +361,7 @@ class Tickstore(View):
         self._try_checkpoint()
 
     def verify(self, repair: bool = False, progress: Progress | None = None) -> pd.DataFrame:
-        """Check every byte of the table against its log, from the first commit on.
+        """Check all that answers come from against the log, from the first commit on.
 
         Writers may be at work meanwhile, also while it is repaired.
 
@@ -435,7 +437,7 @@ class Tickstore(View):
         """Remove the table for good, all versions of everything, and close it.
 
         Its folders are removed, and the table's own folder too, if nothing else is in it. The log
-        goes last, so that a destroy that was interrupted can be called again.
+        goes last, its first entry last of all: a destroy that was interrupted can be called again.
 
         Raises
         ------
@@ -455,7 +457,10 @@ class Tickstore(View):
                 raise BadRequest(
                     f"{self._store.where(key)} is not of the table; move it away first"
                 )
-        self._store.destroy([*sorted(years), *layout.FOLDERS])
+        self._store.destroy([*sorted(years), *layout.FOLDERS[:-1]])
+        for key in reversed(self._store.keys("log/")):
+            self._store.remove(key)
+        self._store.destroy(layout.FOLDERS[-1:])
         self.close()
 
 

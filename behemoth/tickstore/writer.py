@@ -21,7 +21,8 @@ import re
 import socket
 import uuid
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -60,6 +61,26 @@ class Reason:
 
     message: str = ""
     source: str = ""
+
+
+def unknown(commit_id: str) -> CommitUnknown:
+    """Make the error that says that nobody can tell."""
+    return CommitUnknown(
+        f"commit {commit_id} may or may not have happened; try again with "
+        f"commit_id={commit_id!r} to find out, it never commits twice",
+        commit_id=commit_id,
+    )
+
+
+@contextmanager
+def in_doubt(commit_id: str | None) -> Iterator[None]:
+    """Whatever fails before a commit that was tried before is looked for leaves the doubt."""
+    try:
+        yield
+    except EnvironmentFailed as error:
+        if commit_id is None:
+            raise
+        raise unknown(commit_id) from error
 
 
 class Writer:
@@ -105,8 +126,9 @@ class Writer:
         EnvironmentFailed
             When the store failed and nothing was committed.
         """
-        if commit_id is not None and (done := self._find(commit_id)) is not None:
-            return [self._revision_of(change, done) for change in changes]
+        with in_doubt(commit_id):
+            if commit_id is not None and (done := self._find(commit_id)) is not None:
+                return [self._revision_of(change, done) for change in changes]
         attempt = _Attempt()
         try:
             self._placer.stage(changes)
@@ -217,7 +239,7 @@ class Writer:
         finally:
             discard(self._store, staged)
         if ours is None:
-            raise self._unknown(commit)
+            raise unknown(commit.commit_id)
         attempt.may_have_landed = ours
         if not ours:
             return None
@@ -244,14 +266,7 @@ class Writer:
         try:
             self._store.sync([key])
         except EnvironmentFailed as error:  # a second fsync may succeed and prove nothing
-            raise self._unknown(commit) from error
-
-    def _unknown(self, commit: Commit) -> CommitUnknown:
-        return CommitUnknown(
-            f"commit {commit.commit_id} may or may not have happened; try again with "
-            f"commit_id={commit.commit_id!r} to find out, it never commits twice",
-            commit_id=commit.commit_id,
-        )
+            raise unknown(commit.commit_id) from error
 
     def _find(self, commit_id: str) -> Commit | None:
         """Look for a commit that was tried before; its id says from which number on to look."""
