@@ -167,6 +167,10 @@ class ObjectStore(ABC):
     def keys(self, prefix: str) -> list[str]:
         """List all keys under a folder such as ``index/``, sorted; ``""`` lists everything."""
 
+    def tops(self) -> list[str]:
+        """List the first segments of all keys, sorted."""
+        return sorted({key.split("/")[0] for key in self.keys("")})
+
     @abstractmethod
     def remove(self, key: str) -> None:
         """Remove one object; a missing one is fine."""

@@ -69,6 +69,20 @@ def entry(store: ObjectStore, number: int) -> tuple[Tip, Commit]:
     return tip, commit
 
 
+def committed(store: ObjectStore, number: int) -> tuple[Tip, Commit]:
+    """Read an entry that must be there.
+
+    Raises
+    ------
+    Corrupt
+        When it is not.
+    """
+    try:
+        return entry(store, number)
+    except FileNotFoundError as error:
+        raise Corrupt(f"{store.where(layout.log_key(number))} is missing") from error
+
+
 def read_root(store: ObjectStore, key: str) -> Root:
     """Read a root; raise `Corrupt` when it is damaged."""
     text, _ = ledger.unseal(store.get(key), store.where(key))
