@@ -446,7 +446,8 @@ class Tickstore(View):
         BadRequest
             When somebody's files lie among the splays.
         """
-        if self._refresh_to_write().number == 0:
+        tip = self._refresh_to_write()
+        if tip.number == 0 and not self._store.exists(layout.BEGINNING):
             raise NotFound(f"{self._store.name} is no table, nothing was removed")
         years = set()
         for key in self._store.keys(""):
