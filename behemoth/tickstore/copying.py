@@ -6,17 +6,20 @@ moment the table as it was at some token, and copying again goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from behemoth import layout
 from behemoth import log as ledger
 from behemoth.bitemporal import Revision
-from behemoth.errors import Conflict, Corrupt
+from behemoth.errors import Conflict, Corrupt, EnvironmentFailed
 from behemoth.log import Tip
 from behemoth.stores import ObjectStore
 from behemoth.tickstore import checkpoints
 from behemoth.tickstore.state import State
 from behemoth.tickstore.verifying import Progress, check_splay
+
+Damaged = Callable[[str, Exception], None]
+"""Told of a splay that cannot be copied: its key, and what is wrong with it."""
 
 
 def copy(
@@ -40,29 +43,47 @@ def copy(
             f"{target.name} holds a table at {tip.token}, which is no earlier state of "
             f"{source.name} at {until.token}; choose another place"
         )
+    done: set[str] = set()
+
+    def stop(key: str, error: Exception) -> None:
+        if isinstance(error, EnvironmentFailed):
+            raise error
+        reason = error if isinstance(error, Corrupt) else f"{source.where(key)} is missing"
+        raise Corrupt(f"{reason}; reindex(into=...) makes a new table of all else") from error
+
     for number in range(tip.number + 1, until.number + 1):
         key = layout.log_key(number)
         data = source.get(key)
         commit, tip = ledger.follow(tip, data, source.where(key))
-        copy_splays(source, target, commit.revisions)
+        copy_splays(source, target, commit.revisions, done, stop)
         put_same(target, key, data)
         if progress is not None:
             progress(number, until.number)
     state.checkpoint()
 
 
-def copy_splays(source: ObjectStore, target: ObjectStore, revisions: Iterable[Revision]) -> None:
-    """Copy the splays of revisions, checked byte by byte."""
+def copy_splays(
+    source: ObjectStore,
+    target: ObjectStore,
+    revisions: Iterable[Revision],
+    done: set[str],
+    damaged: Damaged,
+) -> None:
+    """Copy the splays that revisions name, checked byte by byte, unless they are `done`."""
     staged, keys = [], []
     try:
         for revision in revisions:
-            if revision.kind != "insert" or revision.splay is None:
+            if revision.splay is None:
                 continue
             key = layout.splay_key(revision.symbol, revision.date, revision.splay)
+            if key in done:
+                continue
+            done.add(key)
             try:
                 data = check_splay(source, key, revision)
-            except FileNotFoundError as error:
-                raise Corrupt(f"{source.where(key)} is missing") from error
+            except (Corrupt, FileNotFoundError, EnvironmentFailed) as error:
+                damaged(key, error)
+                continue
             keys.append(key)
             staged.append(target.stage(data))
             try:

@@ -50,11 +50,14 @@ class Remains:
         By commit, in its order.
     unknown
         What nothing tells any more, one line each.
+    copied
+        The splays that are in the new table, and those that cannot be.
     """
 
     revisions: dict[tuple[str, Date, int], Revision] = field(default_factory=dict)
     observations: dict[int, tuple[Observation, ...]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    copied: set[str] = field(default_factory=set)
 
     def add(self, revisions: Iterable[Revision]) -> None:
         """Keep revisions, unless a better witness has told of them."""
@@ -218,18 +221,12 @@ def _copy_splays(
     source: ObjectStore, target: ObjectStore, revisions: Iterable[Revision], remains: Remains
 ) -> None:
     """Copy what can be read; a revision without its file stays, and reading it is an error."""
-    good = []
-    for revision in revisions:
-        if revision.kind != "insert" or revision.splay is None:
-            continue
-        key = layout.splay_key(revision.symbol, revision.date, revision.splay)
-        try:
-            verifying.check_splay(source, key, revision)
-        except (Corrupt, FileNotFoundError, EnvironmentFailed) as error:
-            remains.unknown.append(f"the ticks of {key}: {error}")
-        else:
-            good.append(revision)
-    copying.copy_splays(source, target, good)
+
+    def damaged(key: str, error: Exception) -> None:
+        reason = "it is missing" if isinstance(error, FileNotFoundError) else error
+        remains.unknown.append(f"the ticks of {key}: {reason}")
+
+    copying.copy_splays(source, target, revisions, remains.copied, damaged)
 
 
 def _commit_remains(

@@ -108,3 +108,18 @@ def test_the_new_place_must_be_empty(local, tmp_path):
     (tmp_path / "NEW/notes.txt").write_text("mine")
     with pytest.raises(errors.Conflict, match="not empty"):
         local.reindex(into=tmp_path / "NEW")
+
+
+def test_the_ticks_of_an_undelete_whose_insert_is_lost_are_kept(local, clock, tmp_path):
+    """The undelete names the file, and a copy of the new table has it too."""
+    for symbol in ("X", "S"):
+        local.insert(symbol, AT, bars(1.0))
+    local.delete("S", AT)
+    local.undelete("S", AT)
+    (local.path / "log/0000000002.json").unlink()
+    clock.tick(3600)
+    new, _ = rebuilt(local, tmp_path)
+    assert new.verify().empty
+    assert prices(new.select("S")) == [1.0]
+    new.copy(tmp_path / "COPY")
+    assert prices(LocalTickstore(tmp_path / "COPY").select("S")) == [1.0]

@@ -276,3 +276,21 @@ def test_a_table_to_read_can_be_verified_but_not_repaired(local):
         reader.verify(repair=True)
     with pytest.raises(errors.ReadOnly):
         reader.reindex()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
+def test_the_file_of_an_undelete_whose_insert_nobody_knows_is_checked(local, tmp_path, damage):
+    """A new table out of a damaged one may have an undelete without its insert."""
+    for symbol in ("X", "S"):
+        local.insert(symbol, AT, bars(1.0))
+    local.delete("S", AT)
+    local.undelete("S", AT)
+    (local.path / "log/0000000002.json").unlink()
+    LocalTickstore(local.path).reindex(into=tmp_path / "NEW")
+    new = LocalTickstore(tmp_path / "NEW")
+    assert new.verify().empty
+    key = "2019/10/31/S_0000.h5"
+    (flip_time if damage == "flipped" else type(new.path).unlink)(new.path / key)
+    found = new.verify()
+    assert problems(found) == [("damaged" if damage == "flipped" else "missing", key)]
+    assert found["version"].tolist() == [0]
