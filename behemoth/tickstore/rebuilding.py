@@ -1,9 +1,10 @@
-"""Making a new table out of what is left of one whose log is damaged or lost.
+"""Making a new table out of what is left of one whose files are damaged or lost.
 
 The commits before the damage are copied as they were. Everything later that a whole log entry, a
 checkpoint or a splay's own header still tells becomes new commits: the j-th revision that is left
 of each (symbol, date) goes into the j-th of them. They keep what is known of since when something
-was known, and the first one lists what is not.
+was known, and the first one lists what is not. Where only splays are damaged, all commits are
+copied, and one more lists those splays.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Remains:
         By commit, in its order.
     unknown
         What nothing tells any more, one line each.
+    retired
+        Keys of splays that repair took away after the last such commit.
     copied
         The splays that are in the new table, and those that cannot be.
     """
@@ -57,6 +60,7 @@ class Remains:
     revisions: dict[tuple[str, Date, int], Revision] = field(default_factory=dict)
     observations: dict[int, tuple[Observation, ...]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    retired: set[str] = field(default_factory=set)
     copied: set[str] = field(default_factory=set)
 
     def add(self, revisions: Iterable[Revision]) -> None:
@@ -82,15 +86,12 @@ def rebuild(
     if target.keys(""):
         raise Conflict(f"{target.name} is not empty; choose another place for the new table")
     verdict = verifying.verify_index(source)
-    state = verdict.state
-    if not verdict.of("log"):
-        copying.copy(source, target, state.tip, progress)
-        return ()
-    listed = source.keys("")
-    remains = Remains()
-    _from_entries(source, state.tip, listed, remains)
-    _from_checkpoints(source, state.tip, listed, remains)
-    _from_headers(source, state, listed, remains)
+    state, remains = verdict.state, Remains()
+    if verdict.of("log"):
+        listed = source.keys("")
+        _from_entries(source, state.tip, listed, remains)
+        _from_checkpoints(source, state.tip, listed, remains)
+        _from_headers(source, state, listed, remains)
     for number in range(1, state.tip.number + 1):
         key = layout.log_key(number)
         _, commit = checkpoints.entry(source, number)
@@ -100,7 +101,10 @@ def rebuild(
             progress(number, state.tip.number + 1)
     rounds = list(_rounds(state, remains))
     _copy_splays(source, target, itertools.chain(*rounds), remains)
-    _commit_remains(source, target, state, remains, rounds, clock)
+    if verdict.of("log") or remains.unknown:
+        what = "the log was damaged after" if verdict.of("log") else "splays were damaged at"
+        reason = f"{what} {state.tip.token}"
+        _commit_remains(source, target, state.tip, remains, rounds, reason, clock)
     State(target).checkpoint()
     if progress is not None:
         progress(state.tip.number + 1, state.tip.number + 1)
@@ -123,6 +127,7 @@ def _from_entries(source: ObjectStore, tip: Tip, listed: Sequence[str], remains:
             continue
         remains.add(commit.revisions)
         remains.observations[number] = commit.observations
+        remains.retired.update(commit.retired)
 
 
 def _from_checkpoints(
@@ -135,6 +140,7 @@ def _from_checkpoints(
             root = checkpoints.read_root(source, key)
             if root.tip.number <= tip.number:
                 continue
+            remains.retired.update(root.retired)
             for symbol in root.symbols:
                 timeline = checkpoints.read_timeline(source, root, symbol)
                 seen = checkpoints.read_observations(source, root, symbol) or []
@@ -164,7 +170,10 @@ def _from_headers(
     }
     told, orphans = 0, 0
     for key in splays:
-        if key in known or state.is_retired(key):
+        if key in known:
+            continue
+        if state.is_retired(key) or key in remains.retired:
+            orphans += 1
             continue
         try:
             revision = _read_header(source, key)
@@ -232,12 +241,12 @@ def _copy_splays(
 def _commit_remains(
     source: ObjectStore,
     target: ObjectStore,
-    state: State,
+    tip: Tip,
     remains: Remains,
     rounds: Sequence[Sequence[Revision]],
+    reason: str,
     clock: Callable[[], datetime],
 ) -> None:
-    tip = state.tip
     observations = tuple(o for n in sorted(remains.observations) for o in remains.observations[n])
     unknown = tuple(remains.unknown)
     for revisions in rounds or [[]]:
@@ -247,7 +256,7 @@ def _commit_remains(
             commit_id=f"{tip.number + 1}-{uuid.uuid4().hex}",
             time=next_commit_time(latest, tip.time),
             previous=tip.digest,
-            message=f"reconstructed: the log was damaged after {state.tip.token}",
+            message=f"reconstructed: {reason}",
             source=source.name,
             who=who(),
             tool=TOOL,
