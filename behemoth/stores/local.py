@@ -224,6 +224,31 @@ class LocalStore(ObjectStore):
                 if error.errno not in _KEPT:
                     raise
 
+    def is_empty(self) -> bool:
+        """Say whether nothing is in the root folder, no empty folder either."""
+        with _doing("list", self._root):
+            try:
+                return not os.listdir(self._root)  # noqa: PTH208 - one call, no Path
+            except FileNotFoundError:
+                return True
+
+    def claim(self) -> None:
+        """Make the root folder; ``FileExistsError`` when anything has its name."""
+        with _doing("make", self._root, FileExistsError):
+            self._make_folder(self._root.parent)
+            self._root.mkdir()
+        self._made.add(self._root)
+
+    def rename(self, root: Path) -> None:
+        """Give the root folder another name beside it, free or of an empty folder, durably."""
+        with _doing("make", root):
+            self._root.rename(root)
+            _flush_folder(root.parent)
+
+    def abandon(self) -> None:
+        """Remove the root folder and all that is in it, as far as that goes."""
+        shutil.rmtree(self._root, ignore_errors=True)
+
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and its ancestors, and remember which; a file in the way shows later."""
         if folder.is_dir():

@@ -10,12 +10,14 @@ copied, and one more lists those splays.
 from __future__ import annotations
 
 import itertools
+import os
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date as Date
 from datetime import datetime
+from pathlib import Path
 
 from behemoth import codec, layout
 from behemoth import log as ledger
@@ -29,7 +31,7 @@ from behemoth.bitemporal import (
 )
 from behemoth.errors import Conflict, Corrupt, EnvironmentFailed
 from behemoth.log import Commit, Tip
-from behemoth.stores import ObjectStore
+from behemoth.stores import LocalStore, ObjectStore
 from behemoth.tickstore import checkpoints, copying, verifying
 from behemoth.tickstore.state import State
 from behemoth.tickstore.verifying import Progress
@@ -68,6 +70,44 @@ class Remains:
         for revision in revisions:
             name = revision.symbol, revision.date, revision.version
             self.revisions.setdefault(name, revision)
+
+
+def rebuild_into(
+    source: ObjectStore,
+    destination: Path | str,
+    clock: Callable[[], datetime],
+    progress: Progress | None = None,
+) -> tuple[str, ...]:
+    """Make a new table in a folder that is there when it is whole; see `rebuild`.
+
+    It is made beside it, in ``NAME.unfinished``.
+
+    Raises
+    ------
+    BadRequest
+        When the destination is no path, or one is inside the other.
+    Conflict
+        When something is there, or is left of another attempt.
+    """
+    path = Path(os.path.realpath(copying.place(destination, source)))
+    if not LocalStore(path).is_empty():
+        raise Conflict(f"{path} is not empty; choose another place for the new table")
+    unfinished = copying.place(path.with_name(f"{path.name}.unfinished"), source)
+    target = LocalStore(unfinished)
+    try:
+        target.claim()
+    except FileExistsError as error:
+        raise Conflict(
+            f"{unfinished} is there: a reindex that was killed left it half made, or one is at "
+            "work; remove it and try again"
+        ) from error
+    try:
+        unknown = rebuild(source, target, clock, progress)
+        target.rename(path)
+    except BaseException:
+        target.abandon()
+        raise
+    return unknown
 
 
 def rebuild(

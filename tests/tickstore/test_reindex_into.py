@@ -162,3 +162,50 @@ def test_a_whole_log_and_a_splay_that_is_lost(local, clock, tmp_path, damage):
     with pytest.raises(errors.Corrupt, match="missing"):
         new.select("A")
     assert prices(new.select("A", end="2019-11-01")) == [0.0, 8.0]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("no disk")])
+def test_what_was_interrupted_leaves_nothing(local, tmp_path, error):
+    """No half table that looks sound."""
+    fill(local)
+
+    def stop(done, _):
+        if done == 3:
+            raise error
+
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        local.reindex(into=tmp_path / "NEW", progress=stop)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["TABLE"]
+
+
+def test_what_was_killed_is_no_table_and_is_named(local, tmp_path):
+    """Until it is whole it has another name; what is left of it is refused, not mixed in."""
+    fill(local)
+    seen = []
+    unfinished = tmp_path / "NEW.unfinished"
+    local.reindex(
+        into=tmp_path / "NEW",
+        progress=lambda *_: seen.append((unfinished.exists(), (tmp_path / "NEW").exists())),
+    )
+    assert set(seen) == {(True, False)}
+    assert not unfinished.exists()
+    shutil.rmtree(tmp_path / "NEW")
+    (unfinished / "log").mkdir(parents=True)
+    with pytest.raises(errors.Conflict, match=f"{unfinished} is there: .* remove it and try again"):
+        local.reindex(into=tmp_path / "NEW")
+    assert not (tmp_path / "NEW").exists()
+    unfinished.joinpath("log").rmdir()
+    unfinished.rmdir()
+    assert local.reindex(into=tmp_path / "NEW") == ()
+
+
+def test_an_empty_folder_is_a_place(local, tmp_path):
+    """Also behind a link; one of empty folders is none."""
+    fill(local)
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "LINK").symlink_to("EMPTY")
+    local.reindex(into=tmp_path / "LINK")
+    assert LocalTickstore(tmp_path / "EMPTY").token == local.token
+    (tmp_path / "NEW/folder").mkdir(parents=True)
+    with pytest.raises(errors.Conflict, match="not empty"):
+        local.reindex(into=tmp_path / "NEW")
