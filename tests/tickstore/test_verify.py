@@ -294,3 +294,22 @@ def test_the_file_of_an_undelete_whose_insert_nobody_knows_is_checked(local, tmp
     found = new.verify()
     assert problems(found) == [("damaged" if damage == "flipped" else "missing", key)]
     assert found["version"].tolist() == [0]
+
+
+@pytest.mark.parametrize("folder", ["log", "2019", "index"])
+def test_a_folder_may_be_a_link(local, tmp_path, folder):
+    """Damage behind it is found, repair takes nothing away, and destroy refuses to begin."""
+    fill(local).flush()
+    (local.path / folder).rename(tmp_path / "ELSEWHERE")
+    (local.path / folder).symlink_to(tmp_path / "ELSEWHERE")
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    linked = LocalTickstore(local.path, clock=local._clock)
+    assert linked.verify(repair=True).empty
+    assert prices(linked.select("A")) == [0.0, 8.0, 2.0, 3.0]
+    with pytest.raises(errors.EnvironmentFailed, match=f"{folder} is a symbolic link"):
+        linked.destroy()
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == files
+    (local.path / "log/0000000003.json").unlink()
+    assert problems(LocalTickstore(local.path).verify(repair=True)) == [
+        ("log", "log/0000000003.json")
+    ]
