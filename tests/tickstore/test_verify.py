@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import h5py
 import pandas as pd
 import pytest
 
-from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, errors
+from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, Observation, errors
 from behemoth.log import seal
 from behemoth.stores import LocalStore
 from behemoth.tickstore import Tickstore
 from tests.tickstore.test_verbs import AT, DAY, bars, prices
+
+NOON = datetime(2019, 10, 31, 12, tzinfo=UTC)
 
 
 def at(number):
@@ -313,3 +315,17 @@ def test_a_folder_may_be_a_link(local, tmp_path, folder):
     assert problems(LocalTickstore(local.path).verify(repair=True)) == [
         ("log", "log/0000000003.json")
     ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "rows"),
+    [("complete", True), ("complete", 2**63), ("complete", -1), ("done", 1), ("", 1)],
+)
+def test_an_observation_that_no_checkpoint_could_keep_is_refused(outcome, rows):
+    """Before it is committed; the largest that can be kept is kept."""
+    with pytest.raises(errors.BadRequest, match="an observation's"):
+        Observation("A", "by hand", "bars", NOON, NOON, NOON, outcome, rows)
+    store = MemoryTickstore()
+    store.observe([Observation("A", "by hand", "bars", NOON, NOON, NOON, "partial", 2**63 - 1)])
+    store.flush()
+    assert store.verify().empty
