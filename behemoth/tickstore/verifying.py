@@ -120,8 +120,14 @@ def _log(store: ObjectStore, state: State, listed: Sequence[str]) -> Iterator[Fi
 
 
 def _order(timeline: Timeline) -> Iterator[Finding]:
-    """Check that versions and starts of each date increase, and that commits did not repeat."""
-    for before, after in pairwise(timeline.revisions()):
+    """Check that versions, starts and commits of each date increase; no start is in the future."""
+    revisions = list(timeline.revisions())
+    for revision in revisions:
+        if revision.start_time > revision.commit_time:
+            about = revision.symbol, revision.date, revision.version
+            detail = f"its revision is known from {revision.start_time}, after its commit"
+            yield Finding("log", layout.log_key(revision.commit), detail, *about)
+    for before, after in pairwise(revisions):
         if before.date == after.date and not (
             before.version < after.version
             and before.start_time < after.start_time
@@ -169,19 +175,24 @@ def _checkpoints(store: ObjectStore, state: State, listed: Sequence[str]) -> Ite
         if layout.parse_root_key(key) is None:
             continue
         try:
-            reason = _difference(store, state, key)
-        except FileNotFoundError as error:
-            if not store.exists(key):  # pruned since it was listed
-                continue
-            if key not in checkpoints.roots(store)[: checkpoints.KEPT_ROOTS]:
-                detail = "its files were pruned before it was written: its writer was slow"
-                yield Finding("leftover", key, detail)
-                continue
-            reason = f"{error} is missing"
+            finding = _checkpoint(store, state, key)
         except (Corrupt, EnvironmentFailed) as error:
-            reason = _reason(store, key, error)
-        if reason:
-            yield Finding("checkpoint", key, reason)
+            finding = Finding("checkpoint", key, _reason(store, key, error))
+        if finding is not None:
+            yield finding
+
+
+def _checkpoint(store: ObjectStore, state: State, key: str) -> Finding | None:
+    try:
+        reason = _difference(store, state, key)
+    except FileNotFoundError as error:
+        if not store.exists(key):  # pruned since it was listed
+            return None
+        if key not in checkpoints.roots(store)[: checkpoints.KEPT_ROOTS]:
+            detail = "its files were pruned before it was written: its writer was slow"
+            return Finding("leftover", key, detail)
+        reason = f"{error} is missing"
+    return Finding("checkpoint", key, reason) if reason else None
 
 
 def _difference(store: ObjectStore, state: State, key: str) -> str | None:
