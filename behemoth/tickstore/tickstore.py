@@ -421,7 +421,7 @@ class Tickstore(View):
         """
         if into is not None:
             self._check_open()
-            return rebuilding.rebuild(self._store, LocalStore(Path(into)), self._clock, progress)
+            return rebuilding.rebuild_into(self._store, into, self._clock, progress)
         self._check_writable()
         verdict = verifying.verify_index(self._store)
         for finding in verdict.of("log"):

@@ -302,7 +302,9 @@ class View:
             When a file is damaged; names it.
         """
         tip = self._refresh() if at is None else self._tip_of(at)
-        copying.copy(self._store, LocalStore(Path(destination)), tip, progress)
+        copying.copy(
+            self._store, LocalStore(copying.place(destination, self._store)), tip, progress
+        )
         return tip.token
 
     def log(self, symbol: str | None = None, limit: int | None = None) -> pd.DataFrame:
