@@ -34,6 +34,15 @@ def test_log_shows_who_when_and_why(db):
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
 
 
+def test_log_does_nothing_to_a_terminal(db):
+    """What others wrote is shown escaped, and is no markup."""
+    with LocalTickstore(db / TABLE) as store:
+        at = BiTimestamp(date(2019, 11, 2))
+        store.insert("E", at, bars(1.0), message="a \x1b[2J [/b]", source="\u202eb\n")
+    assert r"a \x1b[2J [/b]; from \u202eb\n" in run(db, "log")
+    assert json.loads(run(db, "log", "--json"))[-1]["message"] == "a \x1b[2J [/b]"
+
+
 def test_verify_says_that_a_table_is_sound(db):
     """Exit code 0."""
     assert run(db, "verify") == "3 splays checked: sound\n"
@@ -76,6 +85,9 @@ def test_a_damaged_log_leads_to_a_new_table(db):
     assert made.returncode == 1
     assert "unknown: deletes" in made.stdout
     assert run(db, "symbols", "--table", "RECOVERED") == "BTC-USD\nETH-USD\n"
+    assert "unknown in 1-" in run(db, "log", "--table", "RECOVERED")
+    told = json.loads(run(db, "log", "--json", "--table", "RECOVERED"))
+    assert [f"unknown: {line}" for line in told[0]["unknown"]] == made.stdout.splitlines()[:-1]
     again = behemoth("reindex", "--into", str(new), "--db", str(db))
     assert (again.returncode, "not empty" in again.stderr) == (1, True)
 
