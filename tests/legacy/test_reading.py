@@ -142,14 +142,14 @@ def test_versions_that_disagree_are_told(tmp_path):
 def test_what_is_no_index_is_told(tmp_path):
     old = OldDatabase(tmp_path / "old")
     old.note("A", D1, 0, T1, END, "a")
-    for frame, why in [
+    for frame, reason in [
         (old.index().reset_index(), "not symbol, date"),
         (old.index().drop(columns=["path", "version"]), "it has no path, version"),
         (old.index()["path"], "not a DataFrame"),
     ]:
         (told,) = answers(old.write(frame))
         assert told["kind"] == "unreadable"
-        assert why in told["why"]
+        assert reason in told["why"]
     (old.folder / "index.h5").write_bytes(b"no HDF5")
     assert answers(old.folder)[0]["kind"] == "unreadable"
 
