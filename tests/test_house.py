@@ -30,6 +30,7 @@ ADRS = [
     "0004-two-packages-are-replaced.md",
     "0005-repair-fences-before-it-moves.md",
     "0006-we-write-hdf5-ourselves.md",
+    "0007-fast-reads.md",
 ]
 FORBIDDEN = [
     "/wo" + "rk/",
