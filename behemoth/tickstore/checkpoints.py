@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ from behemoth.errors import Corrupt
 from behemoth.index import Rows, Timeline
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
-from behemoth.tickstore import kinds, pages
+from behemoth.stores.base import check_key
+from behemoth.tickstore import kinds
 from behemoth.tickstore.kinds import KINDS, OBSERVATIONS, REVISIONS, Seen
 from behemoth.tickstore.pages import File, Growth, Kind, Shelf, Summary, Tree
 from behemoth.version import FORMAT
@@ -37,6 +39,7 @@ MANY = 1 << 13
 """Or it holds about so many revisions and observations at most."""
 
 KEPT_ROOTS = 2
+PAGE = re.compile(r"[0-3]{0,63}")
 TOKEN_NUMBER = re.compile(r"index/(?:pages/)?(\d+)-")
 
 
@@ -77,17 +80,61 @@ def entry(store: ObjectStore, number: int) -> tuple[Tip, Commit]:
     return tip, commit
 
 
+def committed(store: ObjectStore, number: int) -> tuple[Tip, Commit]:
+    """Read an entry that must be there.
+
+    Raises
+    ------
+    Corrupt
+        When it is not.
+    """
+    try:
+        return entry(store, number)
+    except FileNotFoundError as error:
+        raise Corrupt(f"{store.where(layout.log_key(number))} is missing") from error
+
+
 def read_root(store: ObjectStore, key: str) -> Root:
     """Read a root; raise `Corrupt` when it is damaged."""
     text, _ = ledger.unseal(store.get(key), store.where(key))
     try:
-        time = datetime.fromisoformat(text["time"])
-        tip = Tip(text["number"], text["entry"], time)
+        number, time = ledger.whole(text, "number"), ledger.instant(text, "time")
+        tip = Tip(number, ledger.text(text, "entry"), time)
+        retired = ledger.list_of_texts(text, "retired")
         if "symbols" in text:
-            return Root(tip, symbols=text["symbols"], retired=text.get("retired", ()))
-        return Root(tip, text["pages"], text.get("retired", ()))
-    except (ValueError, TypeError, KeyError) as error:
+            for files in text["symbols"].values():
+                for what, file in files.items():
+                    _check_file(file, what)
+            return Root(tip, retired=retired, symbols=text["symbols"])
+        return Root(tip, {kind.what: _checked(text["pages"], kind) for kind in KINDS}, retired)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Corrupt(f"{store.where(key)} is not what it promises: it lacks {error}") from error
+
+
+def _checked(trees: Mapping[str, Any], kind: Kind) -> Tree:
+    """Give one of the trees of a root; raise unless it is one."""
+    tree: Tree = trees[kind.what]
+    for page, files in tree.items():
+        if not PAGE.fullmatch(page) or not isinstance(files, list):
+            raise ValueError("a list of the files of each page")
+        for file in files:
+            _check_file(file, kind.what)
+            ledger.whole(file, "rows")
+            if "symbol" in file:
+                ledger.text(file, "symbol")
+    return tree
+
+
+def _check_file(file: File, what: str) -> None:
+    """Raise unless it is a file of a checkpoint."""
+    if not ledger.text(file, "key").startswith("index/"):
+        raise ValueError("a key in index/")
+    check_key(file["key"])
+    ledger.text(file, "digest")
+    ledger.whole(file, "size")
+    if what == "observations":
+        ledger.whole(file, "rows")
+        ledger.text(file, "content")
 
 
 def names(shelf: Shelf, root: Root) -> set[str]:
@@ -118,21 +165,20 @@ def read_observations(shelf: Shelf, root: Root, symbol: str) -> list[Seen] | Non
 
 def _rows(shelf: Shelf, root: Root, symbol: str, kind: Kind) -> Rows | None:
     if symbol in root.symbols:
-        return _older_rows(shelf.store, root, symbol, kind.what)
+        return _older_rows(shelf, root, symbol, kind.what)
     return shelf.rows(kind, root.trees.get(kind.what, {}), symbol)
 
 
-def _older_rows(store: ObjectStore, root: Root, symbol: str, what: layout.What) -> Rows | None:
+def _older_rows(shelf: Shelf, root: Root, symbol: str, what: layout.What) -> Rows | None:
     """Read a file of formats 1 and 2, which had one for each symbol."""
     file = root.symbols[symbol].get(what)
     if file is None:
         return None
-    data, name = store.get(file["key"]), store.where(file["key"])
-    if len(data) != file["size"] or pages.digest_of(data) != file["digest"]:
-        raise Corrupt(f"{name} is not what it promises: it does not match its digest")
-    if what == "observations":
-        return kinds.read_older_observations(symbol, data, file, name)
-    return kinds.read_revisions(data, file, name).rows
+    with shelf.noting(file):
+        data, name = shelf.data(file)
+        if what == "observations":
+            return kinds.read_older_observations(symbol, data, file, name)
+        return kinds.read_revisions(data, file, name).rows
 
 
 def write(
@@ -185,7 +231,7 @@ def write(
 def _older(shelf: Shelf, base: Root, kind: Kind) -> Iterator[tuple[str, Rows]]:
     """Read all that a root of an older format has; once, for the next one has pages."""
     for symbol in base.symbols:
-        rows = _older_rows(shelf.store, base, symbol, kind.what)
+        rows = _older_rows(shelf, base, symbol, kind.what)
         if rows is not None:
             yield symbol, rows
 

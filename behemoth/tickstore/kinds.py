@@ -5,7 +5,8 @@ What does not live here: which page holds what (`behemoth.tickstore.pages`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
 from typing import Any
@@ -24,6 +25,7 @@ Seen = tuple[int, Observation]
 """An observation and the number of the commit that brought it."""
 
 EPOCH_DATE = Date(1970, 1, 1)
+FIRST_TIME = microseconds(datetime.min.replace(tzinfo=UTC))
 HEAD = 1 << 14
 """What is read of a page at first when only its header is wanted."""
 
@@ -38,6 +40,17 @@ OBSERVED = np.dtype(
         *((name, "O") for name in TEXTS),
     ]
 )
+
+
+@contextmanager
+def made_of(name: str) -> Iterator[None]:
+    """Raise `Corrupt` where a whole file lacks what it is read for."""
+    try:
+        yield
+    except (
+        ValueError, TypeError, KeyError, AttributeError, OverflowError, IndexError
+    ) as error:  # fmt: skip
+        raise Corrupt(f"{name} is not what it promises: it lacks {error}") from error
 
 
 def observed_rows(seen: Iterable[Seen]) -> Rows:
@@ -94,20 +107,38 @@ def sum_up(revision: Revision) -> Summary:
 
 def read_revisions(data: bytes, _: File, name: str) -> Sheet:
     """Read a page of revisions, of any format."""
-    names, codes, rows = index.from_checkpoint(codec.read_checkpoint(data, name))
-    return Sheet(tuple(names), codes, rows)
+    with made_of(name):
+        names, codes, rows = index.from_checkpoint(codec.read_checkpoint(data, name))
+        _check_order(names, codes, rows)
+        if np.any((rows["kind"] < 0) | (rows["kind"] >= len(index.KINDS))):
+            raise ValueError("a kind that can be")
+        for time in ("start_time", "commit_time"):
+            if np.any((rows[time] < FIRST_TIME) | (rows[time] > index.OPEN)):
+                raise ValueError(f"a time as {time}")
+        return Sheet(tuple(names), codes, rows)
+
+
+def _check_order(names: list[str], codes: index.Array, rows: Rows) -> None:
+    """Raise unless names are different texts, and rows sorted by name, date and version."""
+    if not all(isinstance(each, str) for each in names) or names != sorted(set(names)):
+        raise ValueError("the names of symbols in their order")
+    order = np.lexsort((rows["version"], rows["date"], codes))
+    if np.any(codes < 0) or np.any(order != np.arange(len(rows))):
+        raise ValueError("rows in their order")
 
 
 def _revisions_in(store: ObjectStore, file: File) -> Mapping[str, Summary]:
     where = store.where(file["key"])
-    facts = codec.read_summary(Beginning(store, file["key"]), where)
-    try:
+    with made_of(where):
+        facts = codec.read_summary(Beginning(store, file["key"]), where)
         lists = [facts[name] for name in ("earliest", "latest", "dates", "deletes")]
+        if not all(type(each) is int for told in lists for each in told):
+            raise ValueError("numbers that sum up")
+        if not all(isinstance(each, str) for each in facts["symbols"]):
+            raise ValueError("the names of symbols")
         return {
             symbol: Summary(*told) for symbol, *told in zip(facts["symbols"], *lists, strict=True)
         }
-    except (KeyError, TypeError, ValueError) as error:
-        raise Corrupt(f"{where} is not what it promises: it sums up nothing") from error
 
 
 class Beginning:
@@ -121,17 +152,18 @@ class Beginning:
 
     def __init__(self, store: ObjectStore, key: str) -> None:
         self._store, self._key = store, key
+        self._size = store.size(key)
         self._head = memoryview(store.get_range(key, 0, HEAD))
 
     def __len__(self) -> int:
-        return self._store.size(self._key)
+        return self._size
 
     def __getitem__(self, part: slice) -> memoryview:
         """Give a part; beyond the beginning it is read for itself."""
-        start, end = part.start or 0, part.stop
+        start, end, _ = part.indices(len(self))
         if end <= len(self._head):
             return self._head[start:end]
-        return memoryview(self._store.get_range(self._key, start, end - start))
+        return memoryview(self._store.get_range(self._key, start, max(0, end - start)))
 
 
 def _write_observations(sheet: Sheet) -> tuple[bytes, dict[str, Any]]:
@@ -155,16 +187,19 @@ def _write_observations(sheet: Sheet) -> tuple[bytes, dict[str, Any]]:
 
 
 def _read_observations(data: bytes, file: File, name: str) -> Sheet:
-    frame = _observed(data, file, "", name)
-    codes, names = pd.factorize(frame["symbol"].to_numpy(dtype=object), sort=True)
-    rows = _rows_of(frame)
-    order = np.lexsort((rows["position"], rows["commit"], codes))
-    return Sheet(tuple(names), codes[order], rows[order])
+    with made_of(name):
+        frame = _observed(data, file, "", name)
+        symbols = _texts(frame["symbol"])
+        codes, names = pd.factorize(symbols, sort=True)
+        rows = _rows_of(frame)
+        order = np.lexsort((rows["position"], rows["commit"], codes))
+        return Sheet(tuple(names), codes[order], rows[order])
 
 
 def read_older_observations(symbol: str, data: bytes, file: File, name: str) -> Rows:
     """Read a file of formats 1 and 2, which is of one symbol."""
-    rows = _rows_of(_observed(data, file, symbol, name))
+    with made_of(name):
+        rows = _rows_of(_observed(data, file, symbol, name))
     return rows[np.argsort(rows["position"])]
 
 
@@ -177,17 +212,35 @@ def _rows_of(frame: pd.DataFrame) -> Rows:
     rows = np.empty(len(frame), dtype=OBSERVED)
     for name in OBSERVED.names or ():
         if name in TIMES:
-            rows[name] = pd.DatetimeIndex(frame[name]).as_unit("us").asi8
+            times = pd.DatetimeIndex(frame[name])
+            if times.tz is None or times.hasnans:
+                raise ValueError(f"a time as {name}")
+            rows[name] = times.as_unit("us").asi8
+        elif name in TEXTS:
+            rows[name] = _texts(frame[name])
+        elif frame[name].dtype == np.int64:
+            rows[name] = frame[name].to_numpy()
         else:
-            rows[name] = frame[name].to_numpy(dtype=OBSERVED[name])
+            raise TypeError(f"whole numbers as {name}")
     return rows
+
+
+def _texts(column: pd.Series[Any]) -> index.Array:
+    """Give a column that must be of texts."""
+    found = column.to_numpy(dtype=object)
+    if not all(isinstance(each, str) for each in found):
+        raise TypeError(f"texts as {column.name}")
+    return found
 
 
 def _observations_in(store: ObjectStore, file: File) -> Mapping[str, Summary]:
     data, name = store.get(file["key"]), store.where(file["key"])
     promise = codec.Promise("", EPOCH_DATE, file["rows"], file["size"], file["content"])
-    (column,) = codec.read_splay(data, promise, name, ["symbol"]).columns
-    return dict.fromkeys(column.categories or (), Summary())
+    with made_of(name):
+        (column,) = codec.read_splay(data, promise, name, ["symbol"]).columns
+        if column.kind != "text":
+            raise TypeError("texts as symbol")
+        return dict.fromkeys(column.categories or (), Summary())
 
 
 REVISIONS = Kind("revisions", ("version", "date"), _write_revisions, read_revisions, _revisions_in)

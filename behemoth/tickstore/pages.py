@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from behemoth import layout
-from behemoth.errors import Corrupt
+from behemoth.errors import Corrupt, EnvironmentFailed
 from behemoth.index import Rows
 from behemoth.layout import What
 from behemoth.stores import ObjectStore
@@ -50,7 +50,7 @@ def path(symbol: str) -> str:
     >>> path("BTC-USD")[:8]
     '30012230'
     """
-    digest = hashlib.blake2b(symbol.encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(symbol.encode(errors="surrogatepass"), digest_size=16).digest()
     return "".join(str(byte >> shift & 3) for byte in digest for shift in (6, 4, 2, 0))
 
 
@@ -199,19 +199,24 @@ class Shelf:
         name = file["key"], file["digest"]
         found = self._decoded.pop(name, None)
         if found is None:
-            with self._noting(file):
-                data, where = self.store.get(file["key"]), self.store.where(file["key"])
-                if len(data) != file["size"] or digest_of(data) != file["digest"]:
-                    raise Corrupt(f"{where} is not what it promises: it does not match its digest")
+            with self.noting(file):
+                data, where = self.data(file)
                 found = kind.read(data, file, where)
         return self.keep(file, found)
 
+    def data(self, file: File) -> tuple[bytes, str]:
+        """Give the bytes of a file that are the ones that were written, and its name."""
+        data, where = self.store.get(file["key"]), self.store.where(file["key"])
+        if len(data) != file["size"] or digest_of(data) != file["digest"]:
+            raise Corrupt(f"{where} is not what it promises: it does not match its digest")
+        return data, where
+
     @contextmanager
-    def _noting(self, file: File) -> Iterator[None]:
+    def noting(self, file: File) -> Iterator[None]:
         """Remember a page that cannot be read, so that no checkpoint shares it again."""
         try:
             yield
-        except (Corrupt, FileNotFoundError):
+        except (Corrupt, FileNotFoundError, EnvironmentFailed):
             self.damaged.add(file["key"])
             raise
 
@@ -239,7 +244,7 @@ class Shelf:
         for file in (file for files in tree.values() for file in files):
             name = file["key"], file["digest"]
             if name not in self._summaries:
-                with self._noting(file):
+                with self.noting(file):
                     self._summaries[name] = kind.summaries(self.store, file)
             for symbol, summary in self._summaries[name].items():
                 found[symbol] = found.get(symbol, NOTHING) | summary

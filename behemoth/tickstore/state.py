@@ -22,7 +22,7 @@ from typing import TypeVar
 from behemoth import layout
 from behemoth import log as ledger
 from behemoth.bitemporal import Revision
-from behemoth.errors import CheckpointIgnored, Conflict, Corrupt
+from behemoth.errors import CheckpointIgnored, Conflict, Corrupt, EnvironmentFailed
 from behemoth.index import WAITING, Rows, Timeline, microseconds
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
@@ -30,6 +30,13 @@ from behemoth.tickstore import checkpoints
 from behemoth.tickstore.checkpoints import Root
 from behemoth.tickstore.kinds import Seen, observed_rows, sum_up
 from behemoth.tickstore.pages import Shelf, Summary, path
+from behemoth.version import FORMAT
+
+PROBES = (*range(2, 65), *(1 << power for power in range(7, 31)))
+"""Where behind the end of the log an entry would show that some are missing."""
+
+YEAR = 4
+"""Digits of a year's folder."""
 
 Name = tuple[Date, str]
 """The date and the encoded symbol of a splay."""
@@ -138,11 +145,14 @@ class State:
         with self.lock:
             if not self._opened:
                 self._symbols.clear()  # of a try that failed
+                self._brought.clear()
                 self.root = self._newest_root()
                 self.tip = self.root.tip
                 self._retire(self.root.retired)
                 self._follow()
-                self._check_end()
+                self._check_end(PROBES)
+                if self.tip.number == 0:
+                    self._check_beginning()
                 self._opened = True
             self._follow()
             if self.tip.number - max(self.root.tip.number, self._looked) >= checkpoints.EVERY:
@@ -168,15 +178,18 @@ class State:
         """
         with self.lock:
             tip = self.refresh()
-            self._check_end()
+            self._check_end(PROBES[:1])
+            if tip.number == 0:
+                self._check_beginning()
+                begin(self._store)
             if tip.number:
                 key = layout.log_key(tip.number)
                 try:
-                    data = self._store.get(key)
+                    data: bytes | None = self._store.get(key)
                 except FileNotFoundError:
-                    data = b""
-                if not ledger.is_entry(tip, data):
-                    if data:
+                    data = None
+                if data is None or not ledger.is_entry(tip, data):
+                    if data is not None:
                         ledger.decode(data, self._store.where(key))
                     raise Conflict(
                         f"{self._store.where(key)} is not the commit that was read before: the "
@@ -192,14 +205,19 @@ class State:
         Corrupt
             When a whole checkpoint goes further than the log.
         """
-        for key in checkpoints.roots(self._store):
+        try:
+            keys = checkpoints.roots(self._store)
+        except EnvironmentFailed as error:
+            _warn(error)
+            return Root()
+        for key in keys:
             if key in self._distrusted:
                 continue
             try:
                 root = checkpoints.read_root(self._store, key)
             except FileNotFoundError:  # removed since it was listed, so there is a newer one
                 continue
-            except Corrupt as error:
+            except (Corrupt, EnvironmentFailed) as error:
                 _warn(error)
                 continue
             try:
@@ -224,15 +242,36 @@ class State:
                 return
             self._fold(*ledger.follow(self.tip, data, self._store.where(key)))
 
-    def _check_end(self) -> None:
-        """Make sure that the newest commit really is the newest."""
+    def _check_end(self, probes: Iterable[int]) -> None:
+        """Make sure that the newest commit really is the newest: look for some behind a gap."""
         with self.lock:
-            before = self.tip.number
-            if self._store.exists(layout.log_key(before + 2)):
-                self._follow()
-                if self.tip.number == before:
-                    missing = self._store.where(layout.log_key(before + 1))
-                    raise Corrupt(f"{missing} is missing, and later commits are there")
+            for ahead in probes:
+                number = self.tip.number + ahead
+                if self._store.exists(layout.log_key(number)):
+                    self._follow()
+                    if self.tip.number < number:
+                        missing = self._store.where(layout.log_key(self.tip.number + 1))
+                        raise Corrupt(f"{missing} is missing, and later commits are there")
+
+    def _check_beginning(self) -> None:
+        """Make sure that a table without a commit is a new one, and not one that lost its log."""
+        if self._store.exists(layout.BEGINNING):
+            return
+        tops = self._store.tops()
+        if "index.h5" in tops:
+            raise Corrupt(
+                f"{self._store.name} is a database of the 2019 code; make a table out of it with: "
+                "behemoth import-legacy"
+            )
+        years = [top for top in tops if top.isdecimal() and len(top) == YEAR]
+        if any(layout.parse_splay_key(key) for top in years for key in self._store.keys(f"{top}/")):
+            self._follow()  # somebody may have begun since
+            if self.tip.number or self._store.exists(layout.BEGINNING):
+                return
+            raise Corrupt(
+                f"{self._store.where('log')} is missing, and there are splays: restore it from a "
+                "copy, or make a new table out of them with reindex(into=...)"
+            )
 
     def advance(self, commit: Commit, tip: Tip) -> None:
         """Fold a commit that this process has just made."""
@@ -291,6 +330,8 @@ class State:
     ) -> bool | None:
         """Say from summaries alone whether anything was known; ``None`` when they cannot tell."""
         symbol = self._symbols.get(name, _Symbol())
+        if self.root.tip.number > commit:  # summaries tell of later ones too
+            return None
         if name in self.root.symbols or symbol.timeline is not None or symbol.touched > commit:
             return None
         new = map(sum_up, symbol.new_revisions)
@@ -353,7 +394,7 @@ class State:
         """Read from the checkpoint; where that fails fold the whole log, and give nothing."""
         try:
             return read(self._shelf, self.root)
-        except (Corrupt, FileNotFoundError) as error:
+        except (Corrupt, FileNotFoundError, EnvironmentFailed) as error:
             if not self._pass_over(error):
                 return nothing
         return self._read(read, nothing)
@@ -376,6 +417,9 @@ class State:
     def _rest_on(self, root: Root) -> None:
         """Take a newer checkpoint, and forget what can be loaded from it."""
         self._follow()
+        if self.tip.number < root.tip.number:
+            missing = self._store.where(layout.log_key(self.tip.number + 1))
+            raise Corrupt(f"{missing} is missing, and later commits are there")
         self.root = root
         for name, symbol in list(self._symbols.items()):
             symbol.forget(root.tip.number)
@@ -420,31 +464,32 @@ class State:
     def checkpoint(self) -> None:
         """Write an index checkpoint of the newest state, unless there is one."""
         with self.lock:
-            tip, base = self.refresh(), self._newest_root()
+            self.refresh()
+            base = self._newest_root()
             if base.tip.number < self.root.tip.number:  # what lies between is not in memory
                 self.begin_anew()
-                tip = self.tip
-            if any(file["key"] in self._shelf.damaged for file in base.files()):
-                base = self._without_damage(base)
-            if base.tip.number < tip.number:
-                try:
-                    base = self._write(tip, base)
-                except (Corrupt, FileNotFoundError) as error:  # a page that it would build on
-                    _warn(error)
-                    self.begin_anew()
-                    base = self._write(self.tip, Root())
+            if base.tip.number < self.tip.number:
+                base = self._write(base)
             self._rest_on(base)
             checkpoints.prune(self._store)
 
-    def _without_damage(self, base: Root) -> Root:
-        """Give no checkpoint to build on, with all in memory, unless this is the newest state."""
-        if base.tip.number >= self.tip.number:
-            return base
+    def _write(self, base: Root) -> Root:
+        """Write on a checkpoint; on none, with all in memory, where a page of it is damaged."""
+        if not self._is_damaged(base):
+            try:
+                return self._written(base)
+            except (Corrupt, FileNotFoundError, EnvironmentFailed) as error:
+                if not self._is_damaged(base):
+                    raise
+                _warn(error)
         if self.root.tip.number:
             self.begin_anew()
-        return Root()
+        return self._written(Root())
 
-    def _write(self, tip: Tip, base: Root) -> Root:
+    def _is_damaged(self, base: Root) -> bool:
+        return any(file["key"] in self._shelf.damaged for file in base.files())
+
+    def _written(self, base: Root) -> Root:
         number = base.tip.number
         touched = {name: each for name, each in self._symbols.items() if each.touched > number}
         retired = sorted(
@@ -455,7 +500,14 @@ class State:
             "revisions": {name: each.rows_since(number) for name, each in touched.items()},
             "observations": {name: each.seen_since(number) for name, each in touched.items()},
         }
-        return checkpoints.write(self._shelf, tip, base, added, retired)
+        return checkpoints.write(self._shelf, self.tip, base, added, retired)
+
+
+def begin(store: ObjectStore) -> None:
+    """Begin a table, unless somebody has."""
+    if not store.exists(layout.BEGINNING):
+        with suppress(FileExistsError):
+            store.put(layout.BEGINNING, ledger.seal({"format": FORMAT, "number": 0}))
 
 
 def _warn(reason: object) -> None:
