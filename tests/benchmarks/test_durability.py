@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import durability, ledger
+from benchmarks import durability, ledger, machine
 from benchmarks.contenders import CONTENDERS, ROWS
 from benchmarks.durability import Said
 from benchmarks.ledger import Balance, Kill, Race, Setting
@@ -163,7 +163,8 @@ def test_behemoth_loses_nothing_and_opens_after_a_kill(tmp_path, capfd):
 
 
 def test_what_is_not_installed_is_named():
-    assert durability.installed("behemoth-versions")
+    assert machine.installed(["behemoth", "numpy"])
+    assert not machine.installed(["behemoth", "no-such-package"])
     assert all(contender.packages for contender in CONTENDERS.values())
 
 
