@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.speed import plot, report
+from benchmarks.speed import further, plot, report
 from benchmarks.speed.figures import Figures
 from benchmarks.speed.measuring import SIZES, Bench
 from benchmarks.speed.peers import WAYS
@@ -35,11 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report.into(given.into.read_text(encoding="utf-8"), "")  # before it takes minutes
     names = [name for name in given.only or WAYS if _there(name)]
     with tempfile.TemporaryDirectory(prefix="behemoth-bench-", dir=given.folder) as folder:
-        bench = Bench(Path(folder), names, SIZES[given.size], tell)
+        bench = Bench(Path(folder), names, SIZES[given.size])
         bench.figures.setting = setting(given.size, names, Path(folder))
-        figures = bench.run()
-    write(figures, given.output, given.into)
+        run(bench)
+    write(bench.figures, given.output, given.into)
     return 0
+
+
+def run(bench: Bench) -> None:
+    """Measure everything, and tell how it goes."""
+    for work in (bench.prepare, bench.ingest, bench.select, bench.fresh, bench.trades):
+        tell(work.__doc__)
+        work()
+    for more in further.WORKS:
+        tell(more.__doc__)
+        more(bench)
 
 
 def setting(size: str, names: Sequence[str], folder: Path) -> dict[str, object]:
@@ -72,7 +82,7 @@ def write(figures: Figures, output: Path | None, page: Path | None) -> None:
         print(shown)
 
 
-def tell(text: str) -> None:
+def tell(text: str | None) -> None:
     """Say what is measured now."""
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)
 

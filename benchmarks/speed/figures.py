@@ -116,21 +116,21 @@ class Verdict(NamedTuple):
 US, COLD, ARCTIC = "behemoth", "behemoth-cold", "arcticdb"
 BARS = [
     Bar(
-        "4 years, no image, against the 2019 way",
+        "all bars, no image, against the 2019 way",
         (SELECT, COLD),
         (SELECT, "article"),
         100,
         "faster",
     ),
     Bar(
-        "4 years, no image, against ArcticDB's daily appends",
+        "all bars, no image, against ArcticDB's daily appends",
         (SELECT, COLD),
         (SELECT, ARCTIC),
         1.3,
         aim=1.0,
     ),
     Bar(
-        "4 years, warm image, against ArcticDB's daily appends",
+        "all bars, warm image, against ArcticDB's daily appends",
         (SELECT, US),
         (SELECT, ARCTIC),
         5,
@@ -138,7 +138,7 @@ BARS = [
         image=True,
     ),
     Bar(
-        "4 years, warm image, against the sum of the frame in memory",
+        "all bars, warm image, against the sum of the frame in memory",
         (SELECT, US),
         (SELECT, "memory"),
         1.5,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -17,13 +14,12 @@ from benchmarks import machine
 from benchmarks.speed import figures, ours, samples
 from benchmarks.speed.figures import CHUNKS, COLD, US, Figures
 from benchmarks.speed.peers import WAYS
-from benchmarks.speed.session import ROOT, Asks, Session, fresh, interleave, sessions
+from benchmarks.speed.session import Asks, Session, fresh, interleave, sessions
 from benchmarks.speed.worker import Answer
 
 SLICES = 8
 EIGHTHS = range(1, 9)
 SINGLE_DAYS = 20
-TOLD = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Size:
 SIZES = {
     "small": Size(60, 3, 1, 1, (10, 10), (100_000, 5), 20_000, (8, 16, 32), 1, 2.0),
     "full": Size(
-        None, 9, 5, 2, (100, 200), (5_000_000, 5), 262_144, (64, 128, 256, 512, 1024), 9, 15.0
+        None, 9, 5, 1, (100, 200), (5_000_000, 5), 262_144, (64, 128, 256, 512, 1024), 9, 15.0
     ),
 }
 
@@ -61,35 +57,21 @@ class Bench:
         The contenders.
     size
         How much.
-    tell
-        Called with what is measured next.
     """
 
-    def __init__(
-        self, folder: Path, names: Sequence[str], size: Size, tell: Callable[[str], None]
-    ) -> None:
-        self.folder, self.names, self.size, self.tell = folder, list(names), size, tell
+    def __init__(self, folder: Path, names: Sequence[str], size: Size) -> None:
+        self.folder, self.names, self.size = folder, list(names), size
         self.figures = Figures(images=ours.has_images())
         self.sample = folder / "bars.npz"
         self.days: list[str] = []
-
-    def run(self) -> Figures:
-        """Measure everything."""
-        self.prepare()
-        for part in (
-            *(self.ingest, self.select, self.fresh, self.profile, self.days_line, self.trades),
-            *(self.as_of, self.imports, self.index),
-        ):
-            self.tell((part.__doc__ or "").rstrip("."))
-            part()
-        return self.figures
 
     def prepare(self) -> None:
         """Have the minute bars ready."""
         bars = samples.real_bars()
         kind = "real" if bars is not None else "generated"
         if bars is None:
-            bars = samples.made_bars(samples.ROWS, samples.DAYS)
+            days = self.size.days or samples.DAYS
+            bars = samples.made_bars(samples.ROWS * days // samples.DAYS, days)
         cut = samples.days_of(bars)[: self.size.days]
         bars = bars.iloc[: sum(len(frame) for _, frame in cut)]
         samples.save(bars, self.sample)
@@ -101,25 +83,24 @@ class Bench:
         for number in range(self.size.ingests):
             if number:
                 shutil.rmtree(self.folder / "bars")
-            self._ingest(self.folder / "bars", self.sample, len(self.days), figures.INGEST)
+            with sessions(self._of(writes=True), self.folder / "bars", self.sample) as writers:
+                self._ingest(writers, len(self.days), figures.INGEST)
         for name in self._of(writes=True):
             allocated, apparent = machine.on_disk(self.folder / "bars" / WAYS[name].home)
             self.figures.add(figures.ALLOCATED, name, allocated)
             self.figures.add(figures.APPARENT, name, apparent)
 
-    def _ingest(self, folder: Path, sample: Path, days: int, work: str) -> None:
-        folder.mkdir()
+    def _ingest(self, writers: Mapping[str, Session], days: int, work: str) -> None:
         bounds = [days * n // SLICES for n in range(SLICES + 1)]
-        with sessions(self._of(writes=True), folder, sample) as writers:
-            for writer in writers.values():
-                writer.ask("begin")
-            seconds = dict.fromkeys(writers, 0.0)
-            for first, last in pairwise(bounds):
-                for name, writer in writers.items():
-                    if not WAYS[name].at_once:
-                        seconds[name] += writer.ask("append", first=first, last=last)["seconds"]
-                    elif first == bounds[SLICES // 2]:
-                        seconds[name] += writer.ask("append", first=0, last=days)["seconds"]
+        for writer in writers.values():
+            writer.ask("begin")
+        seconds = dict.fromkeys(writers, 0.0)
+        for first, last in pairwise(bounds):
+            for name, writer in writers.items():
+                if not WAYS[name].at_once:
+                    seconds[name] += writer.ask("append", first=first, last=last)["seconds"]
+                elif first == bounds[SLICES // 2]:
+                    seconds[name] += writer.ask("append", first=0, last=days)["seconds"]
         for name, spent in seconds.items():
             self.figures.add(work, name, spent)
 
@@ -131,6 +112,8 @@ class Bench:
         with sessions(self._of(reads=True), self.folder / "bars", self.sample) as readers:
             self._read(figures.SELECT, readers, "select")
             self._read(figures.DAY, readers, "each", days=self.days[step // 2 :: step])
+            if COLD in readers:
+                self._profile(readers[COLD])
         for home in homes:
             self.figures.add(figures.IMAGE, home, self._image(home) - before[home])
 
@@ -169,46 +152,13 @@ class Bench:
                 *(answer["memory_peak"] - answer["memory_before"] for answer in found),
             )
 
-    def profile(self) -> None:
-        """Select without an image: its stages alone, and against rows."""
-        if COLD not in self.names:
-            return
+    def _profile(self, reader: Session) -> None:
+        """Measure stages alone, and selects against rows."""
+        self.figures.stages = reader.ask("stages", times=self.size.rounds)["stages"]
         last = [self.days[len(self.days) * n // 8 - 1] for n in EIGHTHS]
-        with sessions([COLD], self.folder / "bars", self.sample) as one:
-            self.figures.stages = one[COLD].ask("stages", times=self.size.rounds)["stages"]
-            one[COLD].ask("open")
-            self._line(figures.ROWS_LINE, [partial(one[COLD].ask, "select", last=d) for d in last])
+        self.line(figures.ROWS_LINE, [partial(reader.ask, "select", last=day) for day in last])
 
-    def days_line(self) -> None:
-        """Select the same number of rows, in few days and in many."""
-        if COLD not in self.names:
-            return
-        with sessions(["behemoth-once", COLD], self.folder, self.sample) as two:
-            asks = [
-                partial(self._move_and_select, two, self._same_rows(two["behemoth-once"], days))
-                for days in self.size.line_days
-            ]
-            self._line(figures.DAYS_LINE, asks, self.size.line_days)
-
-    def _same_rows(self, writer: Session, days: int) -> dict[str, str]:
-        """Write so many days that always hold as many rows together."""
-        place, sample = self.folder / f"days-{days}", self.folder / f"days-{days}.npz"
-        samples.save(samples.made_bars(self.size.line_rows, days), sample)
-        place.mkdir()
-        where = {"folder": str(place), "sample": str(sample)}
-        writer.ask("at", **where)
-        writer.ask("begin")
-        writer.ask("append", first=0, last=days)
-        (place / "behemoth-once").rename(place / US)
-        return where
-
-    def _move_and_select(self, two: Mapping[str, Session], where: dict[str, str]) -> Answer:
-        two[COLD].ask("at", **where)
-        two[COLD].ask("open")
-        two[COLD].ask("select")
-        return two[COLD].ask("select")
-
-    def _line(
+    def line(
         self, kind: str, asks: Sequence[Callable[[], Answer]], xs: Sequence[float] | None = None
     ) -> None:
         """Note points of rows, or of what is given, and median seconds."""
@@ -229,58 +179,20 @@ class Bench:
         frame = samples.trades(rows, days)
         samples.save(frame, sample)
         day = samples.days_of(frame)[days // 2][0].isoformat()
-        self._ingest(place, sample, days, figures.TRADES_INGEST)
+        one_day = {"first": day, "last": day}
+        with sessions(self._of(projects=True), place, sample) as all_of_them:
+            some = {name: all_of_them[name] for name in self._of(writes=True)}
+            self._ingest(some, days, figures.TRADES_INGEST)
+            some = {name: all_of_them[name] for name in self._of(reads=True, projects=True)}
+            self._read(figures.TRADES_DAY, some, "select", **one_day)
+            wanted = {**one_day, "columns": ["price"]}
+            answers = self._read(figures.TRADES_COLUMN, some, "select", **wanted)
         for name in self._of(writes=True):
             self.figures.add(figures.TRADES_DISK, name, machine.on_disk(place / WAYS[name].home)[0])
-        one_day = {"first": day, "last": day}
-        with sessions(self._of(reads=True, projects=True), place, sample) as readers:
-            self._read(figures.TRADES_DAY, readers, "select", **one_day)
-            wanted = {**one_day, "columns": ["price"]}
-            answers = self._read(figures.TRADES_COLUMN, readers, "select", **wanted)
         if COLD in answers:
             self.figures.add(figures.COLUMN_BYTES, COLD, answers[COLD][-1]["bytes_read"])
             self.figures.add(figures.COLUMN_BYTES, CHUNKS, column_bytes(place / US, day))
         shutil.rmtree(place)
-
-    def as_of(self) -> None:
-        """Select as of a time, over days of many versions and of one."""
-        names = [name for name in (US, COLD) if name in self.names]
-        if US not in names:
-            return
-        versions, days = self.size.versions
-        works = {figures.MANY: versions, figures.ONE: 1}
-        times = {}
-        for work, count in works.items():
-            with sessions([US], self.folder / work, self.sample) as one:
-                times[work] = one[US].ask("revise", versions=count, days=days)["as_of"]
-        self.figures.setting.update(versions=versions, version_days=min(days, len(self.days)))
-        keys = [(work, name) for work in works for name in names]
-        with ExitStack() as stack:
-            asks = {}
-            for work, name in keys:
-                entered = sessions([name], self.folder / work, self.sample)
-                session = stack.enter_context(entered)[name]
-                session.ask("open")
-                session.ask("select", as_of=times[work])
-                asks[f"{work}|{name}"] = partial(session.ask, "select", as_of=times[work])
-            answers = interleave(asks, 2 * self.size.rounds, self.size.budget)
-        for work, name in keys:
-            found = answers[f"{work}|{name}"]
-            self.figures.add(work, name, *(answer["seconds"] for answer in found))
-        for work in works:
-            shutil.rmtree(self.folder / work)
-
-    def imports(self) -> None:
-        """Import in fresh processes."""
-        for _ in range(self.size.imports):
-            for module in ("pandas", US):
-                command = [sys.executable, "-c", TOLD.format(module)]
-                said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-                self.figures.add(figures.IMPORT, module, float(said.stdout))
-
-    def index(self) -> None:
-        """Open an index of 10 million revisions, and of a thousand."""
-        # The hook: add `figures.INDEX` of "10 million" and of "a thousand", in seconds.
 
     def _of(self, **wanted: bool) -> list[str]:
         return [

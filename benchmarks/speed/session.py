@@ -23,6 +23,11 @@ LEAST = 3  # rounds that each takes part in, however slow it is
 Asks = Mapping[str, Callable[[], Answer]]
 
 
+def environment() -> dict[str, str]:
+    """Give the environment of a process that keeps what it compiled, as processes of users do."""
+    return {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 class SessionFailed(Exception):
     """A contender could not do what it was asked."""
 
@@ -40,10 +45,11 @@ class Session:
 
     def __init__(self, name: str, folder: Path, sample: Path) -> None:
         self.name = name
+        folder.mkdir(parents=True, exist_ok=True)
         self._child = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.speed.worker", name, str(folder), str(sample)],
             cwd=ROOT,
-            env={**os.environ, "XDG_CACHE_HOME": str(folder / "caches")},
+            env={**environment(), "XDG_CACHE_HOME": str(folder / "caches")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

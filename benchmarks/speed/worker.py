@@ -148,4 +148,5 @@ if __name__ == "__main__":
     name, folder, sample = sys.argv[1:]
     for package in WAYS[name].packages + WAYS[name].modules:
         import_module(package)
+    gc.freeze()  # what was imported is not looked through before every measurement
     serve(Worker(WAYS[name](Path(folder), Path(sample))))

@@ -12,6 +12,7 @@ from benchmarks import durability, ledger, machine
 from benchmarks.contenders import CONTENDERS, ROWS
 from benchmarks.durability import Said
 from benchmarks.ledger import Balance, Kill, Race, Setting
+from benchmarks.speed.peers import WAYS
 
 ROOT = Path(__file__).parents[2]
 A, B = (0, 0), (1, 0)
@@ -174,7 +175,8 @@ def test_every_peer_is_pinned_exactly():
     assert [
         line for line in wanted if not re.match(r"[\w-]+==[\d.]+(; python_version .*)?$", line)
     ] == []
-    used = {package for contender in CONTENDERS.values() for package in contender.packages}
+    contenders = [*CONTENDERS.values(), *WAYS.values()]
+    used = {package for contender in contenders for package in contender.packages}
     assert used - {"behemoth"} <= {line.partition("==")[0] for line in wanted}
 
 
