@@ -100,8 +100,9 @@ class Timeline:
     @property
     def aware(self) -> bool | None:
         """Whether the symbol's ticks came with a time zone; ``None`` before the first tick."""
-        inserted = self.rows[self.rows["rows"] > 0]
-        return bool(inserted["aware"][0]) if len(inserted) else None
+        filled = self._column("rows") > 0
+        first = int(filled.argmax()) if len(filled) else 0
+        return bool(self.rows["aware"][first]) if len(filled) and filled[first] else None
 
     def with_revisions(self, revisions: Iterable[Revision]) -> Timeline:
         """Fold new revisions in; those of commits that are folded already change nothing."""
@@ -112,19 +113,24 @@ class Timeline:
 
     def newest(self, date: Date) -> Revision | None:
         """Find the newest revision of a date, whatever its kind."""
-        place = int(np.searchsorted(self.rows["date"], _day(date), side="right"))
-        if place == 0 or self.rows["date"][place - 1] != _day(date):
-            return None
-        return self._revisions(self.rows[place - 1 : place], np.array([OPEN]))[0]
+        history = self._of(date)
+        last = slice(history.stop - 1, history.stop)
+        rows = self.rows[last] if history.stop > history.start else self.rows[:0]
+        return next(iter(self._revisions(rows, np.array([OPEN] * len(rows)))), None)
 
     def history(self, date: Date) -> list[Revision]:
         """Give every revision of a date, by version."""
-        rows = self.rows[self.rows["date"] == _day(date)]
+        rows = self.rows[self._of(date)]
         return self._revisions(rows, _end_times(rows))
+
+    def _of(self, date: Date) -> slice:
+        dates, day = self._column("date"), _day(date)
+        low, high = (int(np.searchsorted(dates, day, side=side)) for side in ("left", "right"))
+        return slice(low, high)
 
     def dates_after(self, commit: int) -> set[Date]:
         """Find the dates that later commits touched."""
-        days = self.rows["date"][self.rows["commit"] > commit]
+        days = self._column("date")[self._column("commit") > commit]
         return {EPOCH_DATE + timedelta(days=day) for day in days.tolist()}
 
     def shown(

@@ -22,10 +22,16 @@ FOLDERS = ("tmp", "cache", "quarantine", "tags", "index", "log")
 What = Literal["revisions", "observations"]
 """What a file of an index checkpoint holds."""
 
+BEGINNING = "log/0000000000.json"
+"""Made before a table's first splay: where it is missing, the log has been lost."""
+
+LAST_VERSION = 999_999_999
+"""Whatever has a larger number is no splay."""
+
 _PLAIN = re.compile(r"[A-Z0-9._-]{0,99}[A-Z0-9_-]")
 _UNSAFE = re.compile(r"[^A-Z0-9_-]")  # no dot: CON.anything is a device too
 _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9])(\..*)?")
-_SPLAY = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/([A-Z0-9._~-]+)_([0-9]{4,})\.h5")
+_SPLAY = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/([A-Z0-9._~-]+)_([0-9]{4,9})\.h5")
 _LOG = re.compile(r"log/([0-9]{10,})\.json")
 _ROOT = re.compile(r"index/([0-9]+-[0-9a-f]+)\.json")
 

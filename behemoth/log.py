@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from datetime import date as Date
 from typing import Any
 
-from behemoth.bitemporal import LATEST_AS_OF, Observation, Revision
+from behemoth.bitemporal import FIRST_DATE, LAST_DATE, LATEST_AS_OF, Observation, Revision
 from behemoth.errors import Corrupt
 from behemoth.version import FORMAT
+
+KINDS = ("insert", "delete", "undelete")
+VERSIONS = 2**31
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,27 +175,55 @@ def decode(data: bytes, name: str) -> tuple[Commit, Tip]:
     entry, digest = unseal(data, name)
     try:
         commit = _commit_from_json(entry)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Corrupt(f"{name} is not what it promises: an entry lacks {error}") from error
     return commit, Tip(commit.number, digest, commit.time)
 
 
 def _commit_from_json(entry: Mapping[str, Any]) -> Commit:
-    number, time = entry["number"], datetime.fromisoformat(entry["time"])
+    number, time = whole(entry, "number"), instant(entry, "time")
+    texts = ("previous", "message", "source", "who", "tool")
     return Commit(
         number=number,
-        commit_id=entry["id"],
+        commit_id=text(entry, "id"),
         time=time,
-        previous=entry["previous"],
-        message=entry["message"],
-        source=entry["source"],
-        who=entry["who"],
-        tool=entry["tool"],
+        **{name: text(entry, name) for name in texts},
         revisions=tuple(_revision_from_json(r, number, time) for r in entry["revisions"]),
         observations=tuple(_observation_from_json(o) for o in entry["observations"]),
-        retired=tuple(entry.get("retired", ())),
-        reconstructed=tuple(entry.get("reconstructed", ())),
+        retired=list_of_texts(entry, "retired"),
+        reconstructed=list_of_texts(entry, "reconstructed"),
     )
+
+
+def whole(facts: Mapping[str, Any], name: str, below: int = 2**63) -> int:
+    """Give a number from 0 on; raise ``ValueError`` for anything else that was sealed."""
+    value = facts[name]
+    if type(value) is not int or not 0 <= value < below:
+        raise ValueError(f"a number as {name}")
+    return value
+
+
+def text(facts: Mapping[str, Any], name: str) -> str:
+    """Give a text; raise ``TypeError`` for anything else."""
+    if not isinstance(value := facts[name], str):
+        raise TypeError(f"a text as {name}")
+    return value
+
+
+def list_of_texts(facts: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Give a list of texts, empty if it is not there; raise ``ValueError`` for anything else."""
+    value = facts.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"a list of texts as {name}")
+    return tuple(value)
+
+
+def instant(facts: Mapping[str, Any], name: str) -> datetime:
+    """Give an aware time; raise ``ValueError`` for anything else."""
+    time = datetime.fromisoformat(text(facts, name))
+    if time.tzinfo is None:
+        raise ValueError(f"a time zone in {name}")
+    return time
 
 
 def follow(tip: Tip, data: bytes, name: str) -> tuple[Commit, Tip]:
@@ -234,23 +267,37 @@ def revision_text(revision: Revision, from_commit: bool) -> str:
 
 
 def _revision_from_json(facts: Mapping[str, Any], number: int, time: datetime) -> Revision:
+    date, has_ticks = Date.fromisoformat(facts["date"]), "splay" in facts
+    if not FIRST_DATE <= date <= LAST_DATE or type(facts["aware"]) is not bool:
+        raise ValueError("a date that can be, or whether its ticks are aware")
+    if text(facts, "kind") not in KINDS or (facts["kind"] == "delete") is has_ticks:
+        raise ValueError("a kind that can be")
+    if has_ticks and not DIGEST.fullmatch(text(facts, "digest")):
+        raise ValueError("a digest")
     return Revision(
-        symbol=facts["symbol"],
-        date=Date.fromisoformat(facts["date"]),
-        version=facts["version"],
+        symbol=text(facts, "symbol"),
+        date=date,
+        version=whole(facts, "version", VERSIONS),
         kind=facts["kind"],
-        start_time=datetime.fromisoformat(facts["start"]) if "start" in facts else time,
+        start_time=instant(facts, "start") if "start" in facts else time,
         end_time=LATEST_AS_OF,
         commit=number,
         commit_time=time,
-        splay=facts.get("splay"),
-        rows=facts.get("rows", 0),
-        first=facts.get("first"),
-        last=facts.get("last"),
-        size=facts.get("size", 0),
-        digest=facts.get("digest", ""),
+        splay=whole(facts, "splay", VERSIONS) if has_ticks else None,
+        rows=whole(facts, "rows") if has_ticks else 0,
+        first=_tick_time(facts, "first") if has_ticks else None,
+        last=_tick_time(facts, "last") if has_ticks else None,
+        size=whole(facts, "size") if has_ticks else 0,
+        digest=facts["digest"] if has_ticks else "",
         aware=facts["aware"],
     )
+
+
+def _tick_time(facts: Mapping[str, Any], name: str) -> int | None:
+    value = facts[name]
+    if value is not None and (type(value) is not int or not -(2**63) < value < 2**63):
+        raise ValueError(f"a tick time as {name}")
+    return value
 
 
 _OBSERVATION_TIMES = ("start", "end", "asked_at")

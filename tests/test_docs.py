@@ -21,7 +21,7 @@ BEHEMOTH = [sys.executable, "-W", "error", "-c", "from behemoth.cli import main;
 
 PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("BEHEMOTH_")}
 PLAIN |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/durability.md", "docs/format.md"]
 PAGES += sorted(f"docs/adr/{path.name}" for path in (ROOT / "docs" / "adr").glob("*.md"))
 
 
@@ -74,6 +74,13 @@ def test_links_and_pictures_lead_to_files(page):
     targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
     folder = (ROOT / page).parent
     assert [target for target in targets if not (folder / target).exists()] == []
+
+
+def test_every_promise_names_tests_that_are_there():
+    text = (ROOT / "docs" / "durability.md").read_text(encoding="utf-8")
+    named_tests = set(re.findall(r"`(tests/[\w/]+\.py)`", text))
+    assert len(named_tests) > 10
+    assert [path for path in sorted(named_tests) if not (ROOT / path).is_file()] == []
 
 
 def test_the_changelog_tells_of_the_current_version():

@@ -80,9 +80,9 @@ def test_an_error_is_one_line_and_says_what_it_is_about(name):
     assert (error.symbol, error.date, error.version) == ("A", None, 3)
 
 
-def test_the_format_is_number_two():
+def test_the_format_is_number_three():
     """A change of format is a decision, and keeps reading every older file."""
-    assert FORMAT == 2
+    assert FORMAT == 3
 
 
 def test_importing_the_library_does_not_load_the_command_line_or_the_exchange():

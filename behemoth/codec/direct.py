@@ -17,6 +17,7 @@ import numpy as np
 from behemoth.codec.container import Container
 from behemoth.codec.splay import Shape
 from behemoth.codec.ticks import Array, Column, Ticks
+from behemoth.codec.union import concatenate
 
 CODED = ("text", "category")
 """Kinds whose values mean nothing without the strings of their own file."""
@@ -98,18 +99,18 @@ def gather(
     ready: Mapping[int, Ticks] | None = None,
     threads: int = 1,
 ) -> Ticks | None:
-    """Read splays one after the other into one `Ticks`.
+    """Read parts one after the other into one `Ticks`.
 
     Parameters
     ----------
     open_at
-        Opens the n-th splay.
+        Opens the n-th part, a splay.
     rows
-        How many ticks each brings.
+        How many ticks each part brings.
     columns
         Only these, in this order.
     ready
-        Splays that are decoded already, by their number.
+        Parts that are decoded already, by their number.
     threads
         How many threads decode; more than one helps where chunks are large.
 
@@ -119,7 +120,9 @@ def gather(
         ``None`` when they cannot be read in this way.
     """
     ready = ready or {}
-    _, shape = open_at(0)
+    if len(ready) == len(rows):
+        return concatenate([ready[number] for number in range(len(rows))])
+    _, shape = open_at(next(number for number in range(len(rows)) if number not in ready))
     target = Target.of(shape, sum(rows), columns)
     if target is None:
         return None
@@ -139,14 +142,14 @@ def gather(
                 return False
         return True
 
-    parts = [range(low, high) for low, high in pairwise(_cuts(rows, threads))]
-    if len(parts) < 2:
-        whole = all(map(fill, parts))
+    shares = [range(low, high) for low, high in pairwise(_cuts(rows, threads))]
+    if len(shares) < 2:
+        whole = all(map(fill, shares))
     else:
         blosc.set_releasegil(True)
         try:
-            with ThreadPoolExecutor(len(parts)) as pool:
-                whole = all(list(pool.map(fill, parts)))
+            with ThreadPoolExecutor(len(shares)) as pool:
+                whole = all(list(pool.map(fill, shares)))
         finally:
             blosc.set_releasegil(False)
     return target.ticks if whole else None

@@ -219,16 +219,41 @@ def to_frame(ticks: Ticks, tz: str | None = None) -> pd.DataFrame:
     pandas.DataFrame
         Index: the times, datetime64[ns]. Columns: as they were inserted.
     """
-    data = {column.name: _values(column) for column in ticks.columns}
+    data: Any = _one_block(ticks)
+    if data is None:
+        data = {column.name: _values(column) for column in ticks.columns}
     names = pd.Index(ticks.names, dtype=TEXT_DTYPE)
     return pd.DataFrame(data, index=time_index(ticks, tz), columns=names, copy=False)
 
 
+def _one_block(ticks: Ticks) -> Array | None:
+    """Give all values as one array of (rows, columns), where they lie so in memory already."""
+    block = ticks.columns[0].values.base if ticks.columns else None
+    if (
+        not isinstance(block, np.ndarray)
+        or block.shape != (len(ticks.columns), len(ticks))
+        or not block.flags.c_contiguous
+    ):
+        return None
+    start, step = block.__array_interface__["data"][0], block.strides[0]
+    for number, column in enumerate(ticks.columns):
+        if (
+            column.kind != "plain"
+            or column.values.base is not block
+            or column.values.__array_interface__["data"][0] != start + number * step
+        ):
+            return None
+    whole: Array = block.T
+    return whole
+
+
 def time_index(ticks: Ticks, tz: str | None = None) -> pd.DatetimeIndex:
     """Make the time index of a frame."""
-    index = pd.DatetimeIndex(ticks.times.view("M8[ns]"), name=ticks.time_name)
     if ticks.aware or tz is not None:
-        index = index.tz_localize("UTC")
+        utc = pd.DatetimeTZDtype("ns", "UTC")
+        index = pd.DatetimeIndex(ticks.times, dtype=utc, name=ticks.time_name, copy=False)
+    else:
+        index = pd.DatetimeIndex(ticks.times.view("M8[ns]"), name=ticks.time_name, copy=False)
     return index if tz is None else index.tz_convert(tz)
 
 

@@ -34,6 +34,10 @@ MAX_CHUNK_ROWS = 1 << 16
 MAX_CHUNK_BYTES = 1 << 20
 """Arrays of at most so many bytes are one chunk; larger ones are cut into columns."""
 
+LEVEL = 5
+LZ4HC = 2
+"""Number of the codec in the filter's values."""
+
 Attribute = str | int
 """What an attribute can be; nothing of ours is a pickle."""
 
@@ -221,9 +225,10 @@ def _filter(item_size: int, chunk_size: int) -> bytes:
     """Say that chunks are blosc frames, as the plugins of PyTables and h5py say it.
 
     The values: version of the filter, version of the frame, size of an item and of a chunk, level,
-    byte shuffle, lz4.
+    byte shuffle, lz4hc.
     """
-    return objects.filter_pipeline(32001, b"blosc", (2, 2, item_size, chunk_size, 5, 1, 1))
+    values = (2, 2, item_size, chunk_size, LEVEL, blosc.SHUFFLE, LZ4HC)
+    return objects.filter_pipeline(32001, b"blosc", values)
 
 
 def _compress(values: Array, chunk: tuple[int, ...]) -> tuple[bytes, int]:
@@ -234,6 +239,6 @@ def _compress(values: Array, chunk: tuple[int, ...]) -> tuple[bytes, int]:
         values = full
     raw = values.tobytes()
     frame: bytes = blosc.compress(
-        raw, typesize=values.dtype.itemsize, clevel=5, shuffle=blosc.SHUFFLE, cname="lz4"
+        raw, typesize=values.dtype.itemsize, clevel=LEVEL, shuffle=blosc.SHUFFLE, cname="lz4hc"
     )
     return (frame, 0) if len(frame) < len(raw) else (raw, RAW)

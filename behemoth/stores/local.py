@@ -204,6 +204,12 @@ class LocalStore(ObjectStore):
             for name in names
         )
 
+    def tops(self) -> list[str]:
+        """List what lies in the root."""
+        with _doing("list", self._root), suppress(FileNotFoundError, NotADirectoryError):
+            return sorted(entry.name for entry in os.scandir(self._root))
+        return []
+
     def remove(self, key: str) -> None:
         """Remove one file; a missing one is fine."""
         path = self.where(key)

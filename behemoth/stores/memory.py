@@ -69,14 +69,6 @@ class MemoryStore(ObjectStore):
                 raise FileNotFoundError(self.where(key))
             return self._objects[key]
 
-    def size(self, key: str) -> int:
-        """Give the number of bytes of a key."""
-        return len(self.get(key))
-
-    def get_range(self, key: str, start: int, size: int) -> bytes:
-        """Give some bytes of a key."""
-        return self.get(key)[start : start + size]
-
     def exists(self, key: str) -> bool:
         """Say whether the key holds an object."""
         return check_key(key) in self._objects

@@ -24,7 +24,7 @@ from behemoth.bitemporal import (
     visible,
 )
 from behemoth.codec import Splay
-from behemoth.errors import BadFrame, Conflict, EnvironmentFailed
+from behemoth.errors import BadFrame, BadRequest, Conflict, EnvironmentFailed
 from behemoth.stores import ObjectStore
 from behemoth.tickstore.state import State
 
@@ -56,6 +56,8 @@ class Change:
         The version under which the splay has been linked.
     after
         The version that it would have had, were no name taken.
+    aware
+        Whether the symbol's ticks had a time zone then.
     revision
         What it becomes after the state that was read last; not there before it is placed.
     text
@@ -71,6 +73,7 @@ class Change:
     staged: str = ""
     published: int | None = None
     after: int | None = None
+    aware: bool | None = None
     revision: Revision = field(init=False)
     text: str = ""
 
@@ -107,18 +110,37 @@ class Placer:
 
     def outdated(self, changes: Sequence[Change], placed_after: int | None) -> Sequence[Change]:
         """Find the changes that commits after the one that they were placed after touched."""
-        if placed_after is None or self._state.fenced > placed_after:
+        if placed_after is None:
             return changes
-        touched = {
-            symbol: self._state.timeline(symbol).dates_after(placed_after)
-            for symbol in {change.symbol for change in changes}
-        }
-        return [c for c in changes if c.at.as_at_date in touched[c.symbol]]
+        state = self._state
+        timelines = {symbol: state.timeline(symbol) for symbol in {c.symbol for c in changes}}
+        touched = {symbol: each.dates_after(placed_after) for symbol, each in timelines.items()}
+        fenced = state.fenced > placed_after
+        return [
+            change
+            for change in changes
+            if change.at.as_at_date in touched[change.symbol]
+            or timelines[change.symbol].aware != change.aware
+            or (
+                fenced
+                and change.published is not None
+                and state.is_retired(change.key(change.published))
+            )
+        ]
+
+    def check(self, changes: Sequence[Change]) -> None:
+        """Make sure that the ticks of one symbol all have a time zone, or none has."""
+        seen: dict[str, bool] = {}
+        for change in changes:
+            if change.splay is not None and change.splay.rows:
+                aware = seen.setdefault(change.symbol, change.splay.aware)
+                self._check_aware(change, change.splay, aware)
 
     def place(self, change: Change, time: datetime) -> None:
         """Decide what a change becomes after the newest state."""
         symbol, date, splay = change.symbol, change.at.as_at_date, change.splay
         timeline = self._state.timeline(symbol)
+        change.aware = timeline.aware
         history = timeline.history(date)
         newest = history[-1] if history else None
         self._check_expected(change, newest)
@@ -189,17 +211,23 @@ class Placer:
                 )
             except FileExistsError:
                 version += 1
+                if version > layout.LAST_VERSION:
+                    raise BadRequest(
+                        f"{change.symbol!r} {change.at.as_at_date} has no version left",
+                        symbol=change.symbol,
+                        date=change.at.as_at_date,
+                    ) from None
                 continue
             change.published = version
             if former is not None:
-                self._remove(change.key(former))
+                self._remove(change.key(former), splay.data)
             return version
 
     def withdraw(self, changes: Sequence[Change]) -> None:
         """Take back names that were never committed."""
         for change in changes:
-            if change.published is not None:
-                self._remove(change.key(change.published))
+            if change.published is not None and change.splay is not None:
+                self._remove(change.key(change.published), change.splay.data)
                 change.published = change.after = None
 
     def discard(self, changes: Sequence[Change]) -> None:
@@ -208,10 +236,14 @@ class Placer:
             discard(self._store, change.staged)
             change.staged = ""
 
-    def _remove(self, key: str) -> None:
-        """Remove an own name that was never committed; left behind, it is a harmless orphan."""
-        with suppress(EnvironmentFailed):
-            self._store.remove(key)
+    def _remove(self, key: str, data: bytes) -> None:
+        """Remove an own name that was never committed; left behind, it is a harmless orphan.
+
+        In a table that was destroyed and made again meanwhile the name may be another's.
+        """
+        with suppress(EnvironmentFailed, FileNotFoundError):
+            if self._store.get(key) == data:
+                self._store.remove(key)
 
 
 def discard(store: ObjectStore, staged: str) -> None:

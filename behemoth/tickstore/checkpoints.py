@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from datetime import date as Date
@@ -28,6 +28,7 @@ from behemoth.errors import Corrupt
 from behemoth.index import Timeline
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
+from behemoth.stores.base import check_key
 from behemoth.version import FORMAT
 
 EVERY = 64
@@ -68,15 +69,44 @@ def entry(store: ObjectStore, number: int) -> tuple[Tip, Commit]:
     return tip, commit
 
 
+def committed(store: ObjectStore, number: int) -> tuple[Tip, Commit]:
+    """Read an entry that must be there.
+
+    Raises
+    ------
+    Corrupt
+        When it is not.
+    """
+    try:
+        return entry(store, number)
+    except FileNotFoundError as error:
+        raise Corrupt(f"{store.where(layout.log_key(number))} is missing") from error
+
+
 def read_root(store: ObjectStore, key: str) -> Root:
     """Read a root; raise `Corrupt` when it is damaged."""
     text, _ = ledger.unseal(store.get(key), store.where(key))
     try:
-        time = datetime.fromisoformat(text["time"])
-        tip = Tip(text["number"], text["entry"], time)
-        return Root(tip, text["symbols"], text.get("retired", ()))
-    except (ValueError, TypeError, KeyError) as error:
+        number, time = ledger.whole(text, "number"), ledger.instant(text, "time")
+        tip = Tip(number, ledger.text(text, "entry"), time)
+        for files in text["symbols"].values():
+            for what, file in files.items():
+                _check_file(file, what)
+        return Root(tip, text["symbols"], ledger.list_of_texts(text, "retired"))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Corrupt(f"{store.where(key)} is not what it promises: it lacks {error}") from error
+
+
+def _check_file(file: File, what: str) -> None:
+    """Raise unless it is a file of a checkpoint."""
+    if not ledger.text(file, "key").startswith("index/"):
+        raise ValueError("a key in index/")
+    check_key(file["key"])
+    ledger.text(file, "digest")
+    ledger.whole(file, "size")
+    if what == "observations":
+        ledger.whole(file, "rows")
+        ledger.text(file, "content")
 
 
 def read_timeline(store: ObjectStore, root: Root, symbol: str) -> Timeline | None:
@@ -84,7 +114,9 @@ def read_timeline(store: ObjectStore, root: Root, symbol: str) -> Timeline | Non
     data, name = _read(store, root, symbol, "revisions")
     if data is None:
         return None
-    return Timeline.from_checkpoint(symbol, codec.read_checkpoint(data, name))
+    frame = codec.read_checkpoint(data, name)
+    with _made_of(name):
+        return Timeline.from_checkpoint(symbol, frame)
 
 
 def read_observations(
@@ -97,23 +129,33 @@ def read_observations(
     file = root.symbols[symbol]["observations"]
     promise = codec.Promise(symbol, EPOCH, file["rows"], len(data), file["content"])
     frame = codec.to_frame(codec.read_splay(data, promise, name))
-    frame = frame.reset_index().sort_values("position")
-    return [
-        (
-            row["commit"],
-            Observation(
-                symbol=symbol,
-                source=row["source"],
-                what=row["what"],
-                start=row["start"].to_pydatetime(),
-                end=row["end"].to_pydatetime(),
-                asked_at=row["asked_at"].to_pydatetime(),
-                outcome=row["outcome"],
-                rows=row["rows"],
-            ),
-        )
-        for row in frame.to_dict("records")
-    ]
+    with _made_of(name):
+        frame = frame.reset_index().sort_values("position")
+        return [
+            (
+                row["commit"],
+                Observation(
+                    symbol=symbol,
+                    source=row["source"],
+                    what=row["what"],
+                    start=row["start"].to_pydatetime(),
+                    end=row["end"].to_pydatetime(),
+                    asked_at=row["asked_at"].to_pydatetime(),
+                    outcome=row["outcome"],
+                    rows=row["rows"],
+                ),
+            )
+            for row in frame.to_dict("records")
+        ]
+
+
+@contextmanager
+def _made_of(name: str) -> Iterator[None]:
+    """Raise `Corrupt` where a whole file lacks what it is read for."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise Corrupt(f"{name} is not what it promises: it lacks {error}") from error
 
 
 def _read(store: ObjectStore, root: Root, symbol: str, what: str) -> tuple[bytes | None, str]:

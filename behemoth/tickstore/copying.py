@@ -15,7 +15,7 @@ from behemoth.errors import Conflict, Corrupt
 from behemoth.log import Tip
 from behemoth.stores import ObjectStore
 from behemoth.tickstore import checkpoints
-from behemoth.tickstore.state import State
+from behemoth.tickstore.state import State, begin
 from behemoth.tickstore.verifying import Progress, check_splay
 
 
@@ -40,8 +40,11 @@ def copy(
             f"{target.name} holds a table at {tip.token}, which is no earlier state of "
             f"{source.name} at {until.token}; choose another place"
         )
+    if until.number:
+        begin(target)
     for number in range(tip.number + 1, until.number + 1):
         key = layout.log_key(number)
+        checkpoints.committed(source, number)  # names it where it is missing
         data = source.get(key)
         commit, tip = ledger.follow(tip, data, source.where(key))
         copy_splays(source, target, commit.revisions)

@@ -22,7 +22,7 @@ def table(store: ObjectStore, numbers: Iterable[int]) -> pd.DataFrame:
     """Show these commits; see `View.log`."""
     rows = []
     for number in numbers:
-        tip, commit = checkpoints.entry(store, number)
+        tip, commit = checkpoints.committed(store, number)
         kinds = [revision.kind for revision in commit.revisions]
         rows.append(
             {

@@ -7,9 +7,11 @@ through the codec, cut, join.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ from behemoth.codec import Schema, Ticks
 from behemoth.errors import Corrupt, NotFound
 from behemoth.index import ROW, Rows
 from behemoth.stores import ObjectStore
+from behemoth.tickstore.images import DAY, Days, Images
 from behemoth.tickstore.state import State
 
 HEAD = 1 << 16
@@ -29,9 +32,37 @@ HEAD = 1 << 16
 THREADED = 1 << 20
 """Bytes of a file from which on more threads than one help."""
 
+RUN = 8
+"""Days from which on mapping an image pays."""
+
+KEPT_ROWS = 100_000
+"""Ticks from which on an answer is worth keeping."""
+
+NEVER = -(10**9)
+"""How often a symbol was asked for whose ticks cannot be kept."""
+
 DATE, VERSION, SPLAY, ROWS, SIZE = map(
     (ROW.names or ()).index, ("date", "version", "splay", "rows", "size")
 )
+
+
+def _days(rows: Rows) -> Days:
+    """Say which splays these rows are, as an image does."""
+    days = np.empty(len(rows), dtype=DAY)
+    for name in ("date", "splay", "rows"):
+        days[name] = rows[name]
+    days["digest"] = rows["digest_0"]
+    return days
+
+
+def _parts(count: int, runs: Iterable[range]) -> list[range]:
+    """Cover the places with these runs, and one by one where there is none."""
+    parts, place = [], 0
+    for run in sorted(runs, key=lambda each: each.start):
+        parts += [range(each, each + 1) for each in range(place, run.start)]
+        parts.append(run)
+        place = run.stop
+    return parts + [range(each, each + 1) for each in range(place, count)]
 
 
 class Source(NamedTuple):
@@ -94,13 +125,22 @@ class Reader:
         What this process knows of it.
     time_name
         The name of the time index.
+    images
+        Where decoded ticks are kept; ``None`` for nowhere.
     threads
         How many threads decode big files.
     """
 
     def __init__(
-        self, store: ObjectStore, state: State, time_name: str, threads: int | None = None
+        self,
+        store: ObjectStore,
+        state: State,
+        time_name: str,
+        images: Images | None = None,
+        threads: int | None = None,
     ) -> None:
+        self._images = images
+        self._asked: Counter[str] = Counter()
         self._threads = threads or min(8, os.cpu_count() or 1)
         self._store = store
         self._state = state
@@ -146,21 +186,78 @@ class Reader:
         columns: Sequence[str] | None,
     ) -> Ticks | None:
         """Read splays of one schema that follow each other in time; ``None`` if they do not."""
-        first, last = shown["first"], shown["last"]
-        if np.any(last[:-1] > first[1:]):
+        if np.any(shown["last"][:-1] > shown["first"][1:]):
             return None
-        sources = self._sources(symbol, shown)
+        mapped = self._mapped(symbol, shown, columns)
+        parts = _parts(len(shown), mapped)
+        alone = [part.start for part in parts if part not in mapped]
+        sources = dict(zip(alone, self._sources(symbol, shown[alone]), strict=True))
+        outside = (shown["first"] < bounds[0]) | (shown["last"] > bounds[1])
+        cut, counts = set(np.flatnonzero(outside).tolist()), shown["rows"].tolist()
+        rows, ready = [], {}
+        for number, part in enumerate(parts):
+            if part in mapped:
+                ready[number] = mapped[part].between(*bounds)
+            elif part.start in cut:
+                ready[number] = self._read(sources[part.start], columns).between(*bounds)
+            rows.append(len(ready[number]) if number in ready else counts[part.start])
 
         def open_at(number: int) -> tuple[codec.Container, codec.Shape]:
-            return self._open(sources[number], columns)
+            return self._open(sources[parts[number].start], columns)
 
-        cut = np.flatnonzero((first < bounds[0]) | (last > bounds[1])).tolist()
-        ready = {number: self._read(sources[number], columns).between(*bounds) for number in cut}
-        rows = shown["rows"].tolist()
-        for number, ticks in ready.items():
-            rows[number] = len(ticks)
         large = shown["size"].mean() >= THREADED
-        return codec.gather(open_at, rows, columns, ready, self._threads if large else 1)
+        ticks = codec.gather(open_at, rows, columns, ready, self._threads if large else 1)
+        if ticks is not None and len(sources) and len(ticks) >= KEPT_ROWS:
+            self._keep_next_time(symbol)
+        return ticks
+
+    def _mapped(
+        self, symbol: str, shown: Rows, columns: Sequence[str] | None
+    ) -> dict[range, Ticks]:
+        """Find the runs of days that an image holds, by their places."""
+        images = self._images
+        image = images.find(symbol) if images and len(shown) >= RUN else None
+        if (
+            images is None
+            or image is None
+            or not {c.name for c in image.columns} >= set(columns or ())
+        ):
+            return {}
+        places = image.places(_days(shown))
+        breaks = np.flatnonzero((np.diff(places) != 1) | (places[1:] < 0)) + 1
+        edges = [0, *breaks.tolist(), len(places)]
+        runs = [
+            range(low, high)
+            for low, high in pairwise(edges)
+            if places[low] >= 0 and high - low >= RUN
+        ]
+        try:
+            return {
+                run: image.ticks(int(places[run.start]), int(places[run.stop - 1]), columns)
+                for run in runs
+            }
+        except (Corrupt, OSError):
+            images.drop(symbol)
+            return {}
+
+    def _keep_next_time(self, symbol: str) -> None:
+        """Write an image of what is asked for a second time."""
+        if self._images is None or not self._images.writable:
+            return
+        self._asked[symbol] += 1
+        if self._asked[symbol] < 2:
+            return
+        latest = self._state.timeline(symbol).shown()
+        latest = latest[latest["rows"] > 0]
+        sources = self._sources(symbol, latest)
+        ticks = None
+        if not np.any(latest["last"][:-1] > latest["first"][1:]):
+            opened = lambda number: self._open(sources[number], None)  # noqa: E731
+            ticks = codec.gather(opened, latest["rows"].tolist())
+        if ticks is None:
+            self._asked[symbol] = NEVER
+        else:
+            self._images.keep(symbol, _days(latest), ticks)
 
     def _missing(
         self, columns: Sequence[str], parts: Sequence[Ticks], known: Sequence[Revision]

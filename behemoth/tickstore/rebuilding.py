@@ -30,7 +30,7 @@ from behemoth.errors import Conflict, Corrupt, EnvironmentFailed
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
 from behemoth.tickstore import checkpoints, copying, verifying
-from behemoth.tickstore.state import State
+from behemoth.tickstore.state import State, begin
 from behemoth.tickstore.verifying import Progress
 from behemoth.tickstore.writer import TOOL, who
 
@@ -83,6 +83,7 @@ def rebuild(
     if not verdict.of("log"):
         copying.copy(source, target, state.tip, progress)
         return ()
+    begin(target)
     listed = source.keys("")
     remains = Remains()
     _from_entries(source, state.tip, listed, remains)

@@ -19,15 +19,22 @@ from typing import TypeVar
 from behemoth import layout
 from behemoth import log as ledger
 from behemoth.bitemporal import Observation, Revision
-from behemoth.errors import CheckpointIgnored, Conflict, Corrupt
+from behemoth.errors import CheckpointIgnored, Conflict, Corrupt, EnvironmentFailed
 from behemoth.index import Timeline
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
 from behemoth.tickstore import checkpoints
 from behemoth.tickstore.checkpoints import Root
+from behemoth.version import FORMAT
 
 Seen = tuple[int, Observation]
 """An observation and the number of the commit that brought it."""
+
+PROBES = (*range(2, 65), *(1 << power for power in range(7, 31)))
+"""Where behind the end of the log an entry would show that some are missing."""
+
+YEAR = 4
+"""Digits of a year's folder."""
 
 Name = tuple[Date, str]
 """The date and the encoded symbol of a splay."""
@@ -103,7 +110,9 @@ class State:
                 self.tip = self.root.tip
                 self._retire(self.root.retired)
                 self._follow()
-                self._check_end()
+                self._check_end(PROBES)
+                if self.tip.number == 0:
+                    self._check_beginning()
                 self._opened = True
             self._follow()
             return self.tip
@@ -120,7 +129,10 @@ class State:
         """
         with self.lock:
             tip = self.refresh()
-            self._check_end()
+            self._check_end(PROBES[:1])
+            if tip.number == 0:
+                self._check_beginning()
+                begin(self._store)
             if tip.number:
                 key = layout.log_key(tip.number)
                 try:
@@ -142,14 +154,19 @@ class State:
         Corrupt
             When a whole checkpoint goes further than the log.
         """
-        for key in checkpoints.roots(self._store):
+        try:
+            keys = checkpoints.roots(self._store)
+        except EnvironmentFailed as error:
+            _warn(error)
+            return Root()
+        for key in keys:
             if key in self._distrusted:
                 continue
             try:
                 root = checkpoints.read_root(self._store, key)
             except FileNotFoundError:  # removed since it was listed, so there is a newer one
                 continue
-            except Corrupt as error:
+            except (Corrupt, EnvironmentFailed) as error:
                 _warn(error)
                 continue
             try:
@@ -174,15 +191,36 @@ class State:
                 return
             self._fold(*ledger.follow(self.tip, data, self._store.where(key)))
 
-    def _check_end(self) -> None:
-        """Make sure that the newest commit really is the newest."""
+    def _check_end(self, probes: Iterable[int]) -> None:
+        """Make sure that the newest commit really is the newest: look for some behind a gap."""
         with self.lock:
-            before = self.tip.number
-            if self._store.exists(layout.log_key(before + 2)):
-                self._follow()
-                if self.tip.number == before:
-                    missing = self._store.where(layout.log_key(before + 1))
-                    raise Corrupt(f"{missing} is missing, and later commits are there")
+            for ahead in probes:
+                number = self.tip.number + ahead
+                if self._store.exists(layout.log_key(number)):
+                    self._follow()
+                    if self.tip.number < number:
+                        missing = self._store.where(layout.log_key(self.tip.number + 1))
+                        raise Corrupt(f"{missing} is missing, and later commits are there")
+
+    def _check_beginning(self) -> None:
+        """Make sure that a table without a commit is a new one, and not one that lost its log."""
+        if self._store.exists(layout.BEGINNING):
+            return
+        tops = self._store.tops()
+        if "index.h5" in tops:
+            raise Corrupt(
+                f"{self._store.name} is a database of the 2019 code; make a table out of it with: "
+                "behemoth import-legacy"
+            )
+        years = [top for top in tops if top.isdecimal() and len(top) == YEAR]
+        if any(layout.parse_splay_key(key) for top in years for key in self._store.keys(f"{top}/")):
+            self._follow()  # somebody may have begun since
+            if self.tip.number or self._store.exists(layout.BEGINNING):
+                return
+            raise Corrupt(
+                f"{self._store.where('log')} is missing, and there are splays: restore it from a "
+                "copy, or make a new table out of them with reindex(into=...)"
+            )
 
     def advance(self, commit: Commit, tip: Tip) -> None:
         """Fold a commit that this process has just made."""
@@ -278,7 +316,7 @@ class State:
                 self.root = newest
                 return self._load(name, read)
             _warn(f"files of {self.root.tip.token} are missing")
-        except Corrupt as error:
+        except (Corrupt, EnvironmentFailed) as error:
             _warn(error)
         bad = layout.checkpoint_root_key(self.root.tip.token)
         self.begin_anew()
@@ -316,11 +354,7 @@ class State:
                 self.begin_anew()
                 tip = self.tip
             if base.tip.number < tip.number:
-                changed = {
-                    name: (self.timeline(name), self.observations(name))
-                    for name, symbol in list(self._symbols.items())
-                    if symbol.touched > base.tip.number
-                }
+                tip, base, changed = self._since(base)
                 retired = sorted(
                     layout.encoded_splay_key(encoded, date, version)
                     for (date, encoded), version in self.retired.items()
@@ -328,6 +362,31 @@ class State:
                 base = checkpoints.write(self._store, tip, base, changed, retired)
             self.root = base
             checkpoints.prune(self._store)
+
+    def _since(self, base: Root) -> tuple[Tip, Root, dict[str, tuple[Timeline, list[Seen]]]]:
+        """Gather what changed after a checkpoint; all there is after none, if this one is no base.
+
+        What changed before the checkpoint that this process knows was never marked as changed, so
+        an older one, left where newer ones were taken away, is no base.
+        """
+        while True:
+            tip = self.refresh()
+            if base.tip.number < self.root.tip.number:
+                base = Root()
+            changed = {
+                name: (self.timeline(name), self.observations(name))
+                for name in self.symbols()
+                if not base.tip.number or self._symbols[name].touched > base.tip.number
+            }
+            if self.tip == tip:  # loading may have read on
+                return tip, base, changed
+
+
+def begin(store: ObjectStore) -> None:
+    """Begin a table, unless somebody has."""
+    if not store.exists(layout.BEGINNING):
+        with suppress(FileExistsError):
+            store.put(layout.BEGINNING, ledger.seal({"format": FORMAT, "number": 0}))
 
 
 def _warn(reason: object) -> None:

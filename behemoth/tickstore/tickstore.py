@@ -22,10 +22,11 @@ from behemoth.log import Tip
 from behemoth.stores import LocalStore, MemoryStore, ObjectStore
 from behemoth.tickstore import checkpoints, rebuilding, repairing, request, verifying
 from behemoth.tickstore.changes import Change
+from behemoth.tickstore.images import Images
 from behemoth.tickstore.transaction import Transaction
 from behemoth.tickstore.verifying import Progress
 from behemoth.tickstore.view import View
-from behemoth.tickstore.writer import Reason, Writer
+from behemoth.tickstore.writer import Reason, Writer, in_doubt
 
 Mode = Literal["a", "r"]
 
@@ -49,6 +50,8 @@ class Tickstore(View):
     mode
         ``"a"``: read and write; the first insert makes the table. ``"r"``: read only; the table
         must be there, and may be on a disk that cannot be written.
+    images
+        Where decoded ticks are kept; ``None`` for nowhere.
 
     Raises
     ------
@@ -62,8 +65,9 @@ class Tickstore(View):
         timestamp_column: str = "time",
         clock: Callable[[], datetime] = utc_now,
         mode: Mode = "a",
+        images: Images | None = None,
     ) -> None:
-        super().__init__(store, timestamp_column, clock)
+        super().__init__(store, timestamp_column, clock, images)
         request.check_choice("mode", mode, ("a", "r"))
         self.mode = mode
         self._writer = Writer(store, self._state, clock)
@@ -316,7 +320,8 @@ class Tickstore(View):
         [1, 1]
         """
         reason = Reason(request.text("message", message), request.text("source", source))
-        self._refresh_to_write()
+        with in_doubt(commit_id):
+            self._refresh_to_write()
 
         def commit(
             changes: Sequence[Change], observations: Sequence[Observation]
@@ -332,7 +337,8 @@ class Tickstore(View):
         reason: Reason,
         commit_id: str | None,
     ) -> list[Revision]:
-        self._refresh_to_write()
+        with in_doubt(commit_id):
+            self._refresh_to_write()
         revisions = self._writer.commit(changes, observations, reason, commit_id)
         if self._state.tip.number - self._state.root.tip.number >= checkpoints.EVERY:
             self._try_checkpoint()
@@ -355,7 +361,7 @@ class Tickstore(View):
         self._try_checkpoint()
 
     def verify(self, repair: bool = False, progress: Progress | None = None) -> pd.DataFrame:
-        """Check every byte of the table against its log, from the first commit on.
+        """Check all that answers come from against the log, from the first commit on.
 
         Writers may be at work meanwhile, also while it is repaired.
 
@@ -431,7 +437,7 @@ class Tickstore(View):
         """Remove the table for good, all versions of everything, and close it.
 
         Its folders are removed, and the table's own folder too, if nothing else is in it. The log
-        goes last, so that a destroy that was interrupted can be called again.
+        goes last, its first entry last of all: a destroy that was interrupted can be called again.
 
         Raises
         ------
@@ -451,7 +457,10 @@ class Tickstore(View):
                 raise BadRequest(
                     f"{self._store.where(key)} is not of the table; move it away first"
                 )
-        self._store.destroy([*sorted(years), *layout.FOLDERS])
+        self._store.destroy([*sorted(years), *layout.FOLDERS[:-1]])
+        for key in reversed(self._store.keys("log/")):
+            self._store.remove(key)
+        self._store.destroy(layout.FOLDERS[-1:])
         self.close()
 
 
@@ -468,6 +477,10 @@ class LocalTickstore(Tickstore):
         Gives the present, aware UTC; for tests.
     mode
         ``"a"``: read and write. ``"r"``: read only; the table must be there.
+    cache
+        Keep the decoded ticks of symbols that are asked for again below ``cache/``, and map them:
+        some 20 times the speed, for about twice the space of the splays. Never stale, and safe to
+        delete at any time. ``False``: neither read nor write it.
     """
 
     def __init__(
@@ -476,11 +489,13 @@ class LocalTickstore(Tickstore):
         timestamp_column: str = "time",
         clock: Callable[[], datetime] = utc_now,
         mode: Mode = "a",
+        cache: bool = True,
     ) -> None:
         if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
             raise BadRequest(f"a table is in a folder, not in {path!r}")
         self.path = Path(path)
-        super().__init__(LocalStore(self.path), timestamp_column, clock, mode)
+        images = Images(self.path / "cache", writable=mode == "a") if cache else None
+        super().__init__(LocalStore(self.path), timestamp_column, clock, mode, images)
 
 
 class MemoryTickstore(Tickstore):

@@ -106,8 +106,8 @@ def _log(store: ObjectStore, state: State, listed: Sequence[str]) -> Iterator[Fi
         yield Finding("log", key, "it is missing, and there are later commits or checkpoints")
         return
     splays = sum(layout.parse_splay_key(key) is not None for key in listed)
-    if state.tip.number == 0 and splays:
-        detail = f"there is no commit, and {splays} splays: log/ is lost, or the first writer died"
+    if state.tip.number == 0 and splays and layout.BEGINNING not in listed:
+        detail = f"log/ is lost, and there are {splays} splays"
         yield Finding("log", layout.log_key(1), detail)
     for symbol in state.symbols():
         yield from _order(state.timeline(symbol))
@@ -211,7 +211,9 @@ def _others(
         elif top == "tmp":
             if store.exists(key):
                 yield Finding("leftover", key, "a writer died before it was published, or works")
-        elif top not in layout.FOLDERS or (top == "log" and layout.parse_log_key(key) is None):
+        elif top not in layout.FOLDERS or (
+            top == "log" and key != layout.BEGINNING and layout.parse_log_key(key) is None
+        ):
             yield Finding("stranger", key, "nothing of a table has this name")
 
 

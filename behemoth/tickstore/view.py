@@ -23,6 +23,7 @@ from behemoth.errors import BadRequest, Closed, NotFound
 from behemoth.log import Tip
 from behemoth.stores import LocalStore, ObjectStore
 from behemoth.tickstore import checkpoints, copying, history, request, times
+from behemoth.tickstore.images import Images
 from behemoth.tickstore.reader import Reader
 from behemoth.tickstore.state import State
 from behemoth.tickstore.times import Bound
@@ -44,16 +45,22 @@ class View:
         The name of the time index.
     clock
         Gives the present, aware UTC.
+    images
+        Where decoded ticks are kept; ``None`` for nowhere.
     """
 
     def __init__(
-        self, store: ObjectStore, timestamp_column: str, clock: Callable[[], datetime]
+        self,
+        store: ObjectStore,
+        timestamp_column: str,
+        clock: Callable[[], datetime],
+        images: Images | None = None,
     ) -> None:
         self.timestamp_column = layout.check_name(timestamp_column)
         self._store = store
         self._clock = clock
         self._state = State(store)
-        self._reader = Reader(store, self._state, timestamp_column)
+        self._reader = Reader(store, self._state, timestamp_column, images)
         self._closed = False
 
     def __repr__(self) -> str:

@@ -21,31 +21,28 @@ import re
 import socket
 import uuid
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from behemoth import layout
 from behemoth import log as ledger
-from behemoth.bitemporal import (
-    Observation,
-    Revision,
-    next_commit_time,
-)
+from behemoth.bitemporal import Observation, Revision, next_commit_time, visible
 from behemoth.errors import (
     BadRequest,
     ClockBehind,
     CommitUnknown,
+    Conflict,
+    Corrupt,
     EnvironmentFailed,
 )
 from behemoth.log import Commit, Tip
 from behemoth.stores import ObjectStore
+from behemoth.tickstore import checkpoints
 from behemoth.tickstore.changes import Change, Placer, discard
 from behemoth.tickstore.state import State
 from behemoth.version import __version__
-
-T = TypeVar("T")
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 
@@ -60,6 +57,26 @@ class Reason:
 
     message: str = ""
     source: str = ""
+
+
+def unknown(commit_id: str) -> CommitUnknown:
+    """Make the error that says that nobody can tell."""
+    return CommitUnknown(
+        f"commit {commit_id} may or may not have happened; try again with "
+        f"commit_id={commit_id!r} to find out, it never commits twice",
+        commit_id=commit_id,
+    )
+
+
+@contextmanager
+def in_doubt(commit_id: str | None) -> Iterator[None]:
+    """Whatever fails before a commit that was tried before is looked for leaves the doubt."""
+    try:
+        yield
+    except EnvironmentFailed as error:
+        if commit_id is None:
+            raise
+        raise unknown(commit_id) from error
 
 
 class Writer:
@@ -105,9 +122,11 @@ class Writer:
         EnvironmentFailed
             When the store failed and nothing was committed.
         """
-        if commit_id is not None and (done := self._find(commit_id)) is not None:
-            return [self._revision_of(change, done) for change in changes]
+        with in_doubt(commit_id):
+            if commit_id is not None and (done := self._find(commit_id)) is not None:
+                return self._became(changes, done)
         attempt = _Attempt()
+        self._placer.check(changes)
         try:
             self._placer.stage(changes)
             with self._state.lock:
@@ -156,10 +175,12 @@ class Writer:
     ) -> list[Revision]:
         seen = [ledger.observation_text(each) for each in observations]
         placed_after: int | None = None
+        time: datetime | None = None
         while True:
             tip = self._state.refresh_to_write()
             commit_id = commit_id or f"{tip.number + 1}-{uuid.uuid4().hex}"
-            commit = self._entry(tip, commit_id, reason)
+            commit = self._entry(tip, commit_id, reason, time)
+            time = commit.time
             moved = self._placer.outdated(changes, placed_after)
             for change in moved:
                 self._placer.place(change, commit.time)
@@ -174,12 +195,15 @@ class Writer:
                 became = iter(landed.revisions)
                 return [next(became) if c.is_new else c.revision for c in changes]
 
-    def _entry(self, tip: Tip, commit_id: str, reason: Reason) -> Commit:
-        """Begin the entry that would follow a tip."""
+    def _entry(
+        self, tip: Tip, commit_id: str, reason: Reason, earliest: datetime | None = None
+    ) -> Commit:
+        """Begin the entry that would follow a tip; a clock that steps back reorders nothing."""
+        time = self._next_time(tip)
         return Commit(
             number=tip.number + 1,
             commit_id=commit_id,
-            time=self._next_time(tip),
+            time=time if earliest is None else max(time, earliest),
             previous=tip.digest,
             message=reason.message,
             source=reason.source,
@@ -217,14 +241,36 @@ class Writer:
         finally:
             discard(self._store, staged)
         if ours is None:
-            raise self._unknown(commit)
+            raise unknown(commit.commit_id)
         attempt.may_have_landed = ours
         if not ours:
             return None
+        self._check_follows(key, data, commit, attempt)
         self._make_durable(key, commit)
         landed, tip = ledger.decode(data, self._store.where(key))
         self._state.advance(landed, tip)
         return landed
+
+    def _check_follows(self, key: str, data: bytes, commit: Commit, attempt: _Attempt) -> None:
+        """Take the entry back where the table was destroyed, and perhaps made again, meanwhile."""
+        if commit.number == 1:
+            return
+        try:
+            before, _ = checkpoints.entry(self._store, commit.number - 1)
+        except FileNotFoundError:
+            before = None
+        except (Corrupt, EnvironmentFailed):  # damaged, or out of reach: no other table's
+            return
+        if before is not None and before.digest == commit.previous:
+            return
+        with suppress(EnvironmentFailed, FileNotFoundError):
+            if self._store.get(key) == data:
+                self._store.remove(key)
+        attempt.may_have_landed = False
+        raise Conflict(
+            f"{self._store.name} was destroyed or exchanged meanwhile, and nothing was committed; "
+            "open it again"
+        )
 
     def _is_ours(self, key: str, commit: Commit) -> bool | None:
         """Say whose entry stands there; ``None`` when it cannot be read."""
@@ -244,46 +290,50 @@ class Writer:
         try:
             self._store.sync([key])
         except EnvironmentFailed as error:  # a second fsync may succeed and prove nothing
-            raise self._unknown(commit) from error
-
-    def _unknown(self, commit: Commit) -> CommitUnknown:
-        return CommitUnknown(
-            f"commit {commit.commit_id} may or may not have happened; try again with "
-            f"commit_id={commit.commit_id!r} to find out, it never commits twice",
-            commit_id=commit.commit_id,
-        )
+            raise unknown(commit.commit_id) from error
 
     def _find(self, commit_id: str) -> Commit | None:
         """Look for a commit that was tried before; its id says from which number on to look."""
         match = COMMIT_ID.fullmatch(commit_id) if isinstance(commit_id, str) else None
         if match is None:
             raise BadRequest(f"no commit has the id {commit_id!r}; use that of a CommitUnknown")
-        tip = self._state.refresh()
-        for number in range(int(match[1]), tip.number + 1):
-            key = layout.log_key(number)
-            commit, _ = ledger.decode(self._store.get(key), self._store.where(key))
+        tip, first = self._state.refresh(), int(match[1])
+        if first > tip.number + 1:
+            raise BadRequest(f"no commit of {self._store.name} can have the id {commit_id!r} yet")
+        for number in range(first, tip.number + 1):
+            _, commit = checkpoints.committed(self._store, number)
             if commit.commit_id == commit_id:
-                self._store.sync([key])
+                self._store.sync([layout.log_key(number)])
                 return commit
         return None
 
-    def _revision_of(self, change: Change, commit: Commit) -> Revision:
-        """Find what a change became in a commit that has happened."""
-        wanted = change.symbol, change.at.as_at_date
-        newest = self._state.timeline(change.symbol).newest(change.at.as_at_date)
-        for revision in (*commit.revisions, *([newest] if newest and change.if_changed else [])):
-            same = (
-                revision.digest == change.splay.digest
-                if change.splay
-                else revision.kind == change.kind
-            )
-            if (revision.symbol, revision.date) == wanted and same:
-                return revision
+    def _became(self, changes: Sequence[Change], commit: Commit) -> list[Revision]:
+        """Find what changes became in a commit that has happened."""
+        made = {(revision.symbol, revision.date): revision for revision in commit.revisions}
+        names = [(change.symbol, change.at.as_at_date) for change in changes]
+        if made.keys() <= set(names):
+            found = [
+                self._revision_of(change, commit, made.get(name))
+                for change, name in zip(changes, names, strict=True)
+            ]
+            if None not in found:
+                return [revision for revision in found if revision is not None]
         raise BadRequest(
-            f"commit {commit.commit_id} was about something else; give its id to the same change",
-            symbol=change.symbol,
-            date=change.at.as_at_date,
+            f"commit {commit.commit_id} was about something else; give its id to the same changes"
         )
+
+    def _revision_of(
+        self, change: Change, commit: Commit, made: Revision | None
+    ) -> Revision | None:
+        """Find what one change became: a new revision, or with ``if_changed`` the visible one."""
+        if made is not None:
+            same = made.digest == change.splay.digest if change.splay else made.kind == change.kind
+            return made if same else None
+        if not change.if_changed or change.splay is None:
+            return None
+        history = self._state.timeline(change.symbol).history(change.at.as_at_date)
+        shown = visible(history, commit=commit.number)
+        return shown if shown is not None and shown.digest == change.splay.digest else None
 
 
 @dataclass(slots=True)

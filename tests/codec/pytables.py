@@ -8,7 +8,7 @@ import xxhash
 
 from behemoth.codec.hdf5 import CHUNK, Attribute, Entry, Stored, _compress
 
-FILTERS = tables.Filters(complevel=5, complib="blosc:lz4", shuffle=True, fletcher32=False)
+FILTERS = tables.Filters(complevel=5, complib="blosc:lz4hc", shuffle=True, fletcher32=False)
 
 
 def pytables_image(

@@ -12,51 +12,69 @@ from behemoth import BiTimestamp, LocalTickstore
 from tests.clock import Clock
 from tests.tickstore.test_verbs import AT, bars, prices
 
-STORED = Path(__file__).parents[1] / "fixtures" / "format-1" / "TABLE"
+STORED = Path(__file__).parents[1] / "fixtures"
+TOKENS = {"format-1": "5-e9ea54d7", "format-2": "5-1da3074d"}
 ANSWERS = {
-    datetime(2019, 12, 31): [],
-    datetime(2020, 1, 1, 0, 0, 0): [1.0, 2.0],
-    datetime(2020, 1, 1, 0, 0, 1): [1.0, 2.0, 3.0],
-    datetime(2020, 1, 1, 0, 0, 2): [4.0, 5.0, 3.0],
-    datetime(2020, 1, 1, 0, 0, 3): [4.0, 5.0],
-    datetime(2020, 1, 1, 0, 0, 4): [4.0, 5.0, 6.0],
+    "format-1": {
+        datetime(2019, 12, 31): [],
+        datetime(2020, 1, 1, 0, 0, 0): [1.0, 2.0],
+        datetime(2020, 1, 1, 0, 0, 1): [1.0, 2.0, 3.0],
+        datetime(2020, 1, 1, 0, 0, 2): [4.0, 5.0, 3.0],
+        datetime(2020, 1, 1, 0, 0, 3): [4.0, 5.0],
+        datetime(2020, 1, 1, 0, 0, 4): [4.0, 5.0, 6.0],
+    },
+    "format-2": {
+        datetime(2019, 12, 31): [],
+        datetime(2020, 1, 1, 0, 0, 0): [1.0, 2.0],
+        datetime(2020, 1, 1, 0, 0, 2): [1.0, 2.0, 3.0],
+        datetime(2020, 1, 1, 0, 0, 3): [4.0, 5.0],
+        datetime(2020, 1, 1, 0, 0, 4): [4.0, 5.0, 3.0],
+    },
 }
 
 
+@pytest.fixture(params=sorted(TOKENS))
+def version(request):
+    """Which format."""
+    return request.param
+
+
 @pytest.fixture(params=["with its checkpoint", "from its log"])
-def table(request, tmp_path):
+def table(request, tmp_path, version):
     """A copy of the stored table."""
     copy = tmp_path / "TABLE"
-    shutil.copytree(STORED, copy)
+    shutil.copytree(STORED / version / "TABLE", copy)
     if request.param == "from its log":
         shutil.rmtree(copy / "index")
     return copy
 
 
-def answers(tickstore):
+def answers(tickstore, version):
     """What it says as of each time."""
-    return {time: prices(tickstore.select("BTC-USD", as_of_time=time)) for time in ANSWERS}
+    return {time: prices(tickstore.select("BTC-USD", as_of_time=time)) for time in ANSWERS[version]}
 
 
-def test_a_table_of_format_1_gives_its_answers(table):
+def test_an_older_table_gives_its_answers(table, version):
     """Revisions, a delete, backdated knowledge, observations, checkpoint and token."""
     tickstore = LocalTickstore(table, mode="r")
-    assert tickstore.token == "5-e9ea54d7"  # noqa: S105 - a state's name, not a secret
-    assert answers(tickstore) == ANSWERS
+    assert tickstore.token == TOKENS[version]
+    assert answers(tickstore, version) == ANSWERS[version]
+    assert tickstore.verify().empty
     (seen,) = tickstore.observations("BTC-USD")
     assert (seen.what, seen.rows, seen.end) == ("bars", 1, datetime(2019, 11, 2, tzinfo=UTC))
     assert tickstore.log()["who"].tolist() == ["quant@desk"] * 5
 
 
-def test_a_table_of_format_1_can_be_written_on(table):
+def test_an_older_table_can_be_written_on(table, version):
     """New commits follow the old ones; what was known stays."""
     clock = Clock()
     clock.tick(60)
     tickstore = LocalTickstore(table, clock=clock)
+    newest = list(ANSWERS[version].values())[-1]
     tickstore.delete("BTC-USD", AT)
     tickstore.insert("BTC-USD", BiTimestamp(date(2019, 11, 2)), bars(7.0, start="2019-11-02"))
     tickstore.undelete("BTC-USD", AT)
     tickstore.flush()
     for opened in (tickstore, LocalTickstore(table, clock=clock)):
-        assert answers(opened) == ANSWERS
-        assert prices(opened.select("BTC-USD")) == [4.0, 5.0, 6.0, 7.0]
+        assert answers(opened, version) == ANSWERS[version]
+        assert prices(opened.select("BTC-USD")) == [*newest, 7.0]

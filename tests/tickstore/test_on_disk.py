@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from behemoth import BiTimestamp, LocalTickstore, errors
-from behemoth.stores import LocalStore, MemoryStore
+from behemoth.stores import MemoryStore
 from behemoth.tickstore import Tickstore
 from behemoth.tickstore.checkpoints import EVERY
 from tests.tickstore.test_verbs import AT, DAY, bars, prices
@@ -223,14 +223,24 @@ def test_checkpoints_that_were_replaced_are_followed(local, recwarn):
     assert not recwarn.list
 
 
-def test_a_checkpoint_that_cannot_be_written_spoils_no_commit(tmp_path, clock):
-    """Not even where warnings are errors, as in these tests."""
-    disk = FailingStore(tmp_path / "TABLE")
-    store = Tickstore(disk, clock=clock)
-    disk.verb, disk.key = "publish", "index"
-    for number in range(EVERY + 1):
-        store.insert("A", AT, bars(float(number)))
-    assert len(store.revisions("A")) == EVERY + 1
+@pytest.mark.parametrize("newest_only", [False, True])
+def test_a_checkpoint_after_others_were_taken_away_is_whole(local, newest_only):
+    """A handle that opened at one knows which symbols it had, and what had changed in it."""
+    fill(local, 1)
+    local.insert("B", AT, bars(5.0))
+    local.flush()
+    local.insert("B", AT, bars(6.0))
+    local.flush()
+    reader = LocalTickstore(local.path)
+    for path in local.path.glob("index/3-*.json" if newest_only else "index/**/*.*"):
+        path.unlink()
+    reader.insert("C", AT, bars(1.0))
+    reader.flush()
+    again = LocalTickstore(local.path)
+    assert again.symbols() == ["A", "B", "C"]
+    assert prices(again.select("B")) == [6.0]
+    pd.testing.assert_frame_equal(again.index, LocalTickstore(local.path).index)
+    assert again.verify().empty
 
 
 def test_checkpoints_are_written_now_and_then_and_old_ones_removed(local):
@@ -357,60 +367,6 @@ def test_threads_share_a_tickstore(local):
         reader.join()
     assert wrong == []
     assert [revision.version for revision in local.revisions("A")] == list(range(91))
-
-
-class FailingStore(LocalStore):
-    """A disk that fails at one call, before or after doing what it was asked."""
-
-    def __init__(self, root):
-        super().__init__(root)
-        self.verb, self.key, self.after = "", "", False
-
-    def publish(self, staged, key):
-        """Fail when told to."""
-        failing = self.verb == "publish" and key.startswith(self.key)
-        if failing and not self.after:
-            raise errors.EnvironmentFailed("no space left")
-        super().publish(staged, key)
-        if failing:
-            raise errors.EnvironmentFailed("the answer was lost")
-
-    def sync(self, keys):
-        """Fail when told to."""
-        keys = list(keys)
-        if self.verb == "sync" and any(key.startswith(self.key) for key in keys):
-            raise errors.EnvironmentFailed("input/output error")
-        super().sync(keys)
-
-
-@pytest.mark.parametrize("verb", ["publish", "sync"])
-@pytest.mark.parametrize("key", ["2019", "log"])
-def test_a_disk_that_fails_before_the_commit_leaves_nothing(tmp_path, clock, verb, key):
-    """Either the error is clean and nothing is there, or it says that nobody can tell."""
-    disk = FailingStore(tmp_path / "TABLE")
-    store = Tickstore(disk, clock=clock)
-    store.insert("A", AT, bars(1.0))
-    disk.verb, disk.key = verb, key
-    unknown = (verb, key) == ("sync", "log")
-    expected = errors.CommitUnknown if unknown else errors.EnvironmentFailed
-    with pytest.raises(expected) as caught:
-        store.insert("A", AT, bars(2.0))
-    disk.verb = ""
-    retried = store.insert(
-        "A", AT, bars(2.0), commit_id=caught.value.commit_id if unknown else None
-    )
-    assert retried.commit == 2
-    assert len(store.revisions("A")) == 2
-    assert len(list((tmp_path / "TABLE").glob("2019/**/*.h5"))) == 2
-
-
-def test_a_lost_answer_after_success_commits_once(tmp_path, clock):
-    """The writer finds its own commit id in the log."""
-    disk = FailingStore(tmp_path / "TABLE")
-    store = Tickstore(disk, clock=clock)
-    disk.verb, disk.key, disk.after = "publish", "log", True
-    assert store.insert("A", AT, bars(1.0)).commit == 1
-    assert len(store.revisions("A")) == 1
 
 
 @pytest.mark.parametrize("wrong", ["nonsense", "0-" + 32 * "a", "5", 5])

@@ -1,0 +1,365 @@
+"""Images: the ticks of a symbol's latest state, decoded and mapped into memory.
+
+An image is a cache below ``cache/SYMBOL/``: one file of plain values for each column, and a
+manifest that says which splays they hold. A splay never changes, so an image is never stale; it is
+only behind, or of days that have been superseded.
+
+- A file is appended to behind what any manifest says of it, or unlinked; never patched, never cut.
+  So a frame that somebody holds neither changes nor dies.
+- A manifest is replaced in one step. Whoever writes holds a lock; who does not get it goes without.
+- Values are checked against their digests once in each process, segment by segment. What is
+  damaged is unlinked; the splays answer.
+- Maps are copy-on-write: whoever writes into a frame has pages of their own.
+
+What does not live here: when an image is wanted (`behemoth.tickstore.reader`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from behemoth import layout
+from behemoth import log as ledger
+from behemoth.codec import Column, Ticks
+from behemoth.errors import Corrupt
+
+DAY = np.dtype([("date", "<i4"), ("splay", "<i4"), ("rows", "<i8"), ("digest", "<u8")])
+"""What an image says of a splay; the digest is the first eight bytes of the content's."""
+
+Days = npt.NDArray[np.void]
+
+SEGMENT_ROWS = 1 << 16
+"""Values are checked in pieces of about as many rows."""
+
+LIMIT = 4 << 30
+"""Bytes that the images of a table take at most."""
+
+TIMES = 0
+"""Number of the file that holds the tick times; the columns follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows up to `end`, with a digest for each file."""
+
+    end: int
+    digests: tuple[str, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Image:
+    """One image, as its manifest describes it.
+
+    Attributes
+    ----------
+    folder
+        Where its files are.
+    generation
+        What they are called.
+    columns
+        Without values.
+    days
+        Which splays it holds, by date.
+    segments
+        In the order of their rows.
+    checked
+        Numbers of segments whose digests have been compared in this process, for each file.
+    """
+
+    folder: Path
+    generation: str
+    time_name: str
+    aware: bool
+    columns: tuple[Column, ...]
+    days: Days
+    segments: tuple[Segment, ...]
+    checked: set[tuple[int, int]] = field(default_factory=set)
+    ends: npt.NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ends = np.concatenate([[0], np.cumsum(self.days["rows"])]).astype(np.int64)
+
+    def places(self, wanted: Days) -> npt.NDArray[np.intp]:
+        """Find splays; -1 for those that it does not hold."""
+        found = np.searchsorted(self.days["date"], wanted["date"])
+        found[found == len(self.days)] = 0
+        return np.where(self.days[found] == wanted, found, -1) if len(self.days) else found - 1
+
+    def ticks(self, first: int, last: int, names: Sequence[str] | None = None) -> Ticks:
+        """Map the ticks of the days from one place to another.
+
+        Raises
+        ------
+        Corrupt
+            When the values are not those that were written.
+        OSError
+            When the files are gone.
+        """
+        start, end = int(self.ends[first]), int(self.ends[last + 1])
+        numbers: Sequence[int] = range(len(self.columns))
+        if names is not None:
+            place = {column.name: number for number, column in enumerate(self.columns)}
+            numbers = [place[name] for name in names]
+        return Ticks(
+            times=self._mapped(TIMES, "int64", start, end),
+            columns=tuple(
+                replace(column, values=self._mapped(number + 1, column.values.dtype, start, end))
+                for number, column in ((n, self.columns[n]) for n in numbers)
+            ),
+            time_name=self.time_name,
+            aware=self.aware,
+        )
+
+    def path(self, number: int) -> Path:
+        """Name a file."""
+        return self.folder / f"{self.generation}.{number}"
+
+    def _mapped(self, number: int, dtype: npt.DTypeLike, start: int, end: int) -> Any:
+        item = np.dtype(dtype).itemsize
+        low, high = self._segments_of(start, end)
+        begin = self.segments[low - 1].end if low else 0
+        until = self.segments[high - 1].end
+        with self.path(number).open("rb") as file:
+            if os.fstat(file.fileno()).st_size < until * item:
+                raise Corrupt(f"{self.path(number)} is shorter than its manifest says")
+            shift = begin * item % mmap.ALLOCATIONGRANULARITY
+            origin = begin * item - shift
+            length = until * item - origin
+            mapped = mmap.mmap(file.fileno(), length, access=mmap.ACCESS_COPY, offset=origin)
+        values = np.frombuffer(mapped, dtype=dtype, count=until - begin, offset=shift)
+        for place in range(low, high):
+            if (number, place) not in self.checked:
+                first = self.segments[place - 1].end if place else 0
+                part = values[first - begin : self.segments[place].end - begin]
+                if _digest(part) != self.segments[place].digests[number]:
+                    raise Corrupt(f"{self.path(number)} does not match its digest")
+                self.checked.add((number, place))
+        return values[start - begin : end - begin]
+
+    def _segments_of(self, start: int, end: int) -> tuple[int, int]:
+        ends = [segment.end for segment in self.segments]
+        low = int(np.searchsorted(ends, start, side="right"))
+        return low, int(np.searchsorted(ends, end, side="left")) + 1
+
+
+class Images:
+    """The images of one table.
+
+    Parameters
+    ----------
+    folder
+        The table's ``cache/``; made when the first image is written.
+    writable
+        Whether images are written, or only read.
+    """
+
+    def __init__(self, folder: Path, writable: bool = True) -> None:
+        self._folder = folder
+        self.writable = writable
+        self._known: dict[str, tuple[tuple[int, int], Image]] = {}
+
+    def find(self, symbol: str) -> Image | None:
+        """Find a symbol's image, as it is now."""
+        manifest = self._of(symbol) / "manifest.json"
+        try:
+            status = manifest.stat()
+            stamp = status.st_ino, status.st_mtime_ns
+            known = self._known.get(symbol)
+            if known is not None and known[0] == stamp:
+                return known[1]
+            image = _read(manifest)
+            with suppress(OSError):  # says that it is in use; not everybody may
+                os.utime(manifest)
+                stamp = status.st_ino, manifest.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+        except (OSError, Corrupt, ValueError, KeyError, TypeError):
+            self.drop(symbol)
+            return None
+        if known is not None and known[1].generation == image.generation:
+            image.checked = known[1].checked
+        self._known[symbol] = stamp, image
+        return image
+
+    def drop(self, symbol: str) -> None:
+        """Unlink an image that is damaged; whoever has it mapped keeps it."""
+        self._known.pop(symbol, None)
+        if self.writable:
+            shutil.rmtree(self._of(symbol), ignore_errors=True)
+
+    def keep(self, symbol: str, days: Days, ticks: Ticks) -> None:
+        """Write an image, or append to the one that is there; give up where that is not possible.
+
+        Parameters
+        ----------
+        symbol
+            Whose.
+        days
+            The splays, by date.
+        ticks
+            All their ticks; columns of plain values.
+        """
+        size = ticks.times.nbytes + sum(column.values.nbytes for column in ticks.columns)
+        if not self.writable or size > LIMIT:
+            return
+        folder = self._of(symbol)
+        with suppress(OSError):  # a full disk, or one that may not be written: go without
+            self._make_room(size, folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder / "lock") as locked:
+                if locked:
+                    self._keep(folder, symbol, days, ticks)
+
+    def _keep(self, folder: Path, symbol: str, days: Days, ticks: Ticks) -> None:
+        image = self.find(symbol)
+        described = [column.schema for column in ticks.columns]
+        if (
+            image is None
+            or [column.schema for column in image.columns] != described
+            or len(image.days) > len(days)
+            or not np.array_equal(image.days, days[: len(image.days)])
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
+            image = Image(
+                folder=folder,
+                generation=uuid.uuid4().hex,
+                time_name=ticks.time_name,
+                aware=ticks.aware,
+                columns=tuple(column.take(slice(0, 0)) for column in ticks.columns),
+                days=days[:0],
+                segments=(),
+            )
+        if len(image.days) == len(days):
+            return
+        files = [ticks.times, *(column.values for column in ticks.columns)]
+        start = int(image.ends[-1])
+        segments = list(image.segments)
+        for number, values in enumerate(files):
+            _append(image.path(number), values, start)
+        for end in _segment_ends(days["rows"], start):
+            segments.append(Segment(end, tuple(_digest(values[start:end]) for values in files)))
+            start = end
+        image = replace(image, days=days, segments=tuple(segments), checked=image.checked)
+        _write(folder / "manifest.json", image)
+        for path in folder.iterdir():  # files of former generations
+            if path.suffix[1:].isdecimal() and path.stem != image.generation:
+                path.unlink(missing_ok=True)
+
+    def _make_room(self, size: int, own: Path) -> None:
+        """Remove the images that have not been used for longest, until there is room."""
+        if not self._folder.is_dir():
+            return
+        sizes = {
+            folder: sum(path.stat().st_size for path in folder.iterdir())
+            for folder in self._folder.iterdir()
+            if folder.is_dir() and folder != own
+        }
+        total = size + sum(sizes.values())
+        for folder in sorted(sizes, key=_last_used):
+            if total <= LIMIT:
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            total -= sizes[folder]
+
+    def _of(self, symbol: str) -> Path:
+        return self._folder / layout.encode_name(symbol)
+
+
+def _last_used(folder: Path) -> float:
+    try:
+        return (folder / "manifest.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _segment_ends(rows: npt.NDArray[np.int64], start: int) -> Iterator[int]:
+    """Cut the rows behind `start` into segments that end with a day."""
+    before = start
+    ends = np.cumsum(rows).tolist()
+    for end in ends:
+        if end - before >= SEGMENT_ROWS or (end == ends[-1] and end > before):
+            yield end
+            before = end
+
+
+def _digest(values: Any) -> str:
+    return xxhash.xxh3_128_hexdigest(values.data)
+
+
+def _append(path: Path, values: Any, start: int) -> None:
+    """Write the values behind `start` to their place in the file."""
+    item = values.dtype.itemsize
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    try:
+        data = np.ascontiguousarray(values[start:]).data.cast("B")
+        place = start * item
+        while data:
+            written = os.pwrite(descriptor, data, place)
+            data, place = data[written:], place + written
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold a lock, or say that somebody else does."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+def _write(manifest: Path, image: Image) -> None:
+    text = {
+        "format": 1,
+        "generation": image.generation,
+        "time": {"name": image.time_name, "aware": image.aware},
+        "columns": [column.schema for column in image.columns],
+        "days": {name: image.days[name].tolist() for name in DAY.names or ()},
+        "segments": [[segment.end, *segment.digests] for segment in image.segments],
+    }
+    new = manifest.with_suffix(f".{uuid.uuid4().hex}")
+    new.write_bytes(ledger.seal(text))
+    new.replace(manifest)
+
+
+def _read(manifest: Path) -> Image:
+    text, _ = ledger.unseal(manifest.read_bytes(), str(manifest))
+    days = np.empty(len(text["days"]["date"]), dtype=DAY)
+    for name in DAY.names or ():
+        days[name] = text["days"][name]
+    columns = tuple(
+        Column(
+            name=fact["name"],
+            kind=fact["kind"],
+            values=np.empty(0, dtype=fact["dtype"]),
+            unit=fact.get("unit"),
+            tz=fact.get("tz"),
+        )
+        for fact in text["columns"]
+    )
+    return Image(
+        folder=manifest.parent,
+        generation=text["generation"],
+        time_name=text["time"]["name"],
+        aware=text["time"]["aware"],
+        columns=columns,
+        days=days,
+        segments=tuple(Segment(end, tuple(digests)) for end, *digests in text["segments"]),
+    )

@@ -1,0 +1,262 @@
+"""Mapped images answer as the splays do, whatever happens to them and to the table."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from behemoth import BiTimestamp, LocalTickstore
+from behemoth.tickstore import images
+from tests.profile import FULL
+
+DAYS = 80
+ROWS = 1440
+FIRST = date(2019, 1, 1)
+
+
+def day_of(number, seed=0):
+    """The bars of the n-th day."""
+    values = np.random.default_rng([number, seed]).random((ROWS, 3))
+    start = pd.Timestamp(FIRST + timedelta(days=number), tz="UTC")
+    index = pd.date_range(start, periods=ROWS, freq="min", unit="ns", name="time")
+    frame = pd.DataFrame(values, index=index, columns=["open", "close", "volume"])
+    return frame.assign(trades=np.arange(ROWS) + seed)
+
+
+def at(number):
+    """The n-th day's place."""
+    return BiTimestamp(FIRST + timedelta(days=number))
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A table with enough ticks to be kept."""
+    path = tmp_path_factory.mktemp("images") / "TABLE"
+    with LocalTickstore(path) as store:
+        store.insert_many([("A", at(number), day_of(number)) for number in range(DAYS)])
+    return path
+
+
+@pytest.fixture
+def path(filled, tmp_path):
+    """A table of one's own."""
+    return shutil.copytree(filled, tmp_path / "TABLE")
+
+
+@pytest.fixture
+def warm(path):
+    """A table whose image has been written, opened anew."""
+    store = LocalTickstore(path)
+    for _ in range(2):
+        store.select("A")
+    assert (path / "cache/A/manifest.json").is_file()
+    return LocalTickstore(path)
+
+
+def cold(path):
+    """The same table without images."""
+    return LocalTickstore(path, cache=False)
+
+
+def is_mapped(frame):
+    """Whether a frame's values are those of a file."""
+    base = frame["open"].to_numpy()
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return type(base).__module__ == "mmap" or "mmap" in repr(type(getattr(base, "obj", base)))
+
+
+def assert_same(warm, path, **query):
+    """Both give the same frame."""
+    pd.testing.assert_frame_equal(
+        warm.select("A", **query), cold(path).select("A", **query), check_freq=False
+    )
+
+
+def test_an_image_is_written_at_the_second_asking_and_not_without_leave(path):
+    """Not at the first, not with cache=False, not when the table is opened to read."""
+    for store in (cold(path), LocalTickstore(path, mode="r")):
+        for _ in range(3):
+            store.select("A")
+    LocalTickstore(path).select("A")
+    assert not (path / "cache").exists()
+
+
+def test_an_image_answers_as_the_splays_do(warm, path):
+    """Whole, cut within a day, some columns, one day, nothing."""
+    assert is_mapped(warm.select("A"))
+    assert_same(warm, path)
+    assert_same(warm, path, start="2019-01-03T07:31", end="2019-02-20T23:59:30")
+    assert_same(warm, path, columns=["volume", "open"])
+    assert_same(warm, path, columns=["trades"], start="2019-02-01", end="2019-02-28")
+    assert_same(warm, path, start="2019-01-05", end="2019-01-05")
+    assert_same(warm, path, start="2025-01-01")
+    assert_same(warm, path, tz="America/New_York", schema="strict")
+
+
+def test_corrections_deletes_and_new_days_are_seen_at_once(warm, path):
+    """What the image holds of other days is used; later it is written anew, or appended to."""
+    generation = warm._reader._images.find("A").generation
+    warm.insert("A", at(DAYS), day_of(DAYS))
+    for _ in range(3):
+        assert_same(warm, path)
+    image = warm._reader._images.find("A")
+    assert (image.generation, len(image.days)) == (generation, DAYS + 1)
+    before = warm.log()["time"].max()
+    warm.insert("A", at(7), day_of(7, seed=1))
+    warm.delete("A", at(40))
+    for _ in range(3):
+        assert_same(warm, path)
+        assert_same(warm, path, as_of_time=before)
+    assert warm._reader._images.find("A").generation != generation
+    warm.undelete("A", at(40))
+    for _ in range(3):
+        assert_same(warm, path)
+
+
+def test_days_whose_columns_differ_are_never_kept(warm, path):
+    """They are joined from their splays, each time."""
+    warm.insert("A", at(DAYS), day_of(DAYS).rename(columns={"open": "first"}))
+    for _ in range(4):
+        assert_same(warm, path)
+
+
+def test_a_frame_from_an_image_is_its_holders(warm, path):
+    """It can be written into, and nobody else sees that."""
+    frame = warm.select("A")
+    frame.iloc[0, 0] = -1.0
+    frame["close"] = 0.0
+    assert_same(warm, path)
+    assert frame.iloc[0, 0] == -1.0
+
+
+def test_a_frame_survives_its_image(warm):
+    """A new generation, a removed cache, a destroyed table: who holds a frame keeps it."""
+    frame = warm.select("A")
+    expected = frame.copy(deep=True)
+    held = warm.select("A", start="2019-03-01")
+    held_expected = held.copy(deep=True)
+    warm.insert("A", at(3), day_of(3, seed=2))
+    for _ in range(3):
+        warm.select("A")
+    warm.insert("A", at(DAYS), day_of(DAYS))
+    for _ in range(3):
+        warm.select("A")
+    warm.destroy()
+    pd.testing.assert_frame_equal(frame, expected)
+    pd.testing.assert_frame_equal(held, held_expected)
+
+
+@pytest.mark.usefixtures("warm")
+def test_damage_is_found_and_the_splays_answer(path):
+    """Any byte of any file, any length, any file gone; a new image is written later."""
+    chance = random.Random(1)  # noqa: S311 - a reproducible place, not a secret
+    folder = path / "cache" / "A"
+    kept = shutil.copytree(folder, path.parent / "kept")
+    expected = cold(path).select("A")
+    names = sorted(file.name for file in kept.iterdir() if file.name != "lock")
+    assert names[-1] == "manifest.json"
+    for name in names:
+        harms = ("flip", "cut", "empty", "gone", "longer")
+        for harm in harms if FULL or name == names[-1] else chance.sample(harms, 2):
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(kept, folder)
+            data = bytearray((folder / name).read_bytes())
+            if harm == "flip":
+                data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+            elif harm in ("cut", "empty"):
+                del data[chance.randrange(len(data)) if harm == "cut" else 0 :]
+            elif harm == "longer":
+                data += b"more"
+            if harm == "gone":
+                (folder / name).unlink()
+            else:
+                (folder / name).write_bytes(data)
+            fresh = LocalTickstore(path)
+            for _ in range(3):
+                pd.testing.assert_frame_equal(fresh.select("A"), expected)
+            assert is_mapped(fresh.select("A"))
+
+
+@pytest.mark.usefixtures("warm")
+def test_an_image_of_another_branch_is_not_believed(path, tmp_path):
+    """The same versions with other content: the digest of each day tells."""
+    branch = shutil.copytree(path, tmp_path / "BRANCH")
+    for place, seed in ((path, 5), (branch, 6)):
+        store = LocalTickstore(place)
+        store.insert("A", at(11), day_of(11, seed=seed))
+        for _ in range(2):
+            store.select("A")
+    shutil.rmtree(branch / "cache")
+    shutil.copytree(path / "cache", branch / "cache")
+    assert_same(LocalTickstore(branch), branch)
+
+
+def test_a_full_or_closed_disk_goes_without(path):
+    """A file stands where the cache should be."""
+    (path / "cache").write_text("in the way")
+    store = LocalTickstore(path)
+    for _ in range(3):
+        assert_same(store, path)
+
+
+def test_the_images_of_a_table_take_a_bounded_space(path, monkeypatch):
+    """The one that was not used for longest goes; one that is too large is not written."""
+    size = DAYS * ROWS * 5 * 8
+    store = LocalTickstore(path)
+    store.insert_many([("B", at(number), day_of(number)) for number in range(DAYS)])
+    for limit, expected in ((size * 3, {"A", "B"}), (int(size * 1.5), {"B"}), (size // 2, set())):
+        shutil.rmtree(path / "cache", ignore_errors=True)
+        monkeypatch.setattr(images, "LIMIT", limit)
+        for symbol in "AB":
+            opened = LocalTickstore(path)
+            for _ in range(3):
+                opened.select(symbol)
+        kept = path / "cache"
+        found = {f.parent.name for f in kept.glob("*/manifest.json")} if kept.exists() else set()
+        assert found == expected
+
+
+READER = """
+import sys, pandas as pd
+from behemoth import LocalTickstore
+store, plain = LocalTickstore(sys.argv[1]), LocalTickstore(sys.argv[1], cache=False)
+for _ in range(4):
+    found, token = store.select("A"), store.token
+    time = store.log(limit=1)["time"].max()
+    left = store.select("A", as_of_time=time)
+    right = plain.select("A", as_of_time=time)
+    pd.testing.assert_frame_equal(left, right, check_freq=False)
+print("same")
+"""
+
+
+def test_processes_share_images_while_a_writer_is_at_work(warm, path):
+    """Two readers that write and use images, and a writer that corrects and appends."""
+    command = [sys.executable, "-c", READER, str(path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    readers = [
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    number = 0
+    while any(reader.poll() is None for reader in readers):
+        number += 1
+        warm.insert("A", at(number % 20), day_of(number % 20, seed=number))
+        warm.insert("A", at(DAYS + number), day_of(DAYS + number))
+        warm.select("A")
+        if number % 7 == 0:
+            shutil.rmtree(path / "cache", ignore_errors=True)
+    for reader in readers:
+        out, err = reader.communicate()
+        assert out == "same\n", err
