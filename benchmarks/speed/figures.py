@@ -39,7 +39,7 @@ class Figures:
     stages
         Seconds of each stage of a cold select.
     images
-        Whether this version keeps images.
+        Whether an image was there.
     """
 
     setting: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Bar:
     aim
         What would be better still.
     image
-        Whether it needs a version with images.
+        Whether it is about an image.
     """
 
     what: str
@@ -146,11 +146,10 @@ BARS = [
     ),
     Bar("a day, no image, against ArcticDB's daily appends", (DAY, COLD), (DAY, ARCTIC), 1),
     Bar(
-        "a day, warm image, against ArcticDB's daily appends",
+        "a day, default settings, against ArcticDB's daily appends",
         (DAY, US),
         (DAY, ARCTIC),
         1,
-        image=True,
     ),
     Bar("as-of, many versions a day against one, no image", (MANY, COLD), (ONE, COLD), 1.2),
     Bar(
@@ -200,11 +199,10 @@ BARS = [
         1,
     ),
     Bar(
-        "a column of six, warm image, against ArcticDB",
+        "a column of six, default settings, against ArcticDB",
         (TRADES_COLUMN, US),
         (TRADES_COLUMN, ARCTIC),
         1,
-        image=True,
     ),
 ]
 

@@ -69,8 +69,7 @@ def as_of(bench: Bench) -> None:
         for work, name in keys:
             entered = sessions([name], bench.folder / work, bench.sample)
             session = stack.enter_context(entered)[name]
-            session.ask("open")
-            session.ask("select", as_of=times[work])
+            session.get_ready("select", as_of=times[work])
             asks[f"{work}|{name}"] = partial(session.ask, "select", as_of=times[work])
         answers = interleave(asks, 2 * bench.size.rounds, bench.size.budget)
     for work, name in keys:

