@@ -155,6 +155,7 @@ def test_a_frame_survives_its_image(warm):
     pd.testing.assert_frame_equal(held, held_expected)
 
 
+@pytest.mark.sweep
 @pytest.mark.usefixtures("warm")
 def test_damage_is_found_and_the_splays_answer(path):
     """Any byte of any file, any length, any file gone; a new image is written later."""
@@ -239,6 +240,7 @@ print("same")
 """
 
 
+@pytest.mark.sweep
 def test_processes_share_images_while_a_writer_is_at_work(warm, path):
     """Two readers that write and use images, and a writer that corrects and appends."""
     command = [sys.executable, "-c", READER, str(path)]
