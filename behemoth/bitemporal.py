@@ -167,7 +167,12 @@ class Observation:
         for name in ("symbol", "source", "what", "outcome"):
             if not isinstance(getattr(self, name), str):
                 raise BadRequest(f"an observation's {name} is text, not {getattr(self, name)!r}")
-        if not isinstance(self.rows, int) or self.rows < 0:
+        if self.outcome not in ("complete", "partial"):
+            raise BadRequest(
+                f"an observation's outcome is 'complete' or 'partial', not {self.outcome!r}"
+            )
+        counts = isinstance(self.rows, int) and not isinstance(self.rows, bool)
+        if not counts or not 0 <= self.rows < 2**63:
             raise BadRequest(f"an observation's rows are a number of rows, not {self.rows!r}")
         for name in ("start", "end", "asked_at"):
             time = knowledge_time(getattr(self, name))

@@ -40,6 +40,7 @@ ADRS = [
     "0004-two-packages-are-replaced.md",
     "0005-repair-fences-before-it-moves.md",
     "0006-we-write-hdf5-ourselves.md",
+    "0007-fast-reads.md",
 ]
 FORBIDDEN = [
     "/wo" + "rk/",
@@ -86,10 +87,21 @@ def test_the_pipelines_call_only_scripts():
     assert set(re.findall(r"(?:script|bash): (.*)", azure)) == {
         "scripts/check",
         "scripts/test-oldest",
+        "scripts/torture",
     }
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     called = [line for line in lines if line.startswith("scripts/")]
     assert called == ["scripts/test-oldest", "scripts/check"]
+
+
+def test_the_torture_runs_every_night():
+    """At full size, and not for each change: it takes too long."""
+    azure = (ROOT / "azure-pipelines.yml").read_text(encoding="utf-8")
+    schedules, _, jobs = azure.partition("\njobs:\n")
+    assert re.search(r"^schedules:\n  - cron: \"\d+ \d+ \* \* \*\"$", schedules, re.MULTILINE)
+    torture = jobs.partition("  - job: torture\n")[2]
+    assert torture.startswith("    condition: eq(variables['Build.Reason'], 'Schedule')\n")
+    assert "- script: scripts/torture\n" in torture
 
 
 def test_azure_has_every_supported_python_on_linux_and_macos():

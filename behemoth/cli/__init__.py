@@ -4,6 +4,17 @@ Parsing, printing and exit codes live here, decisions do not. Exit 0 = done, 1 =
 2 = misuse; an error is one line on stderr, never a traceback.
 """
 
-from behemoth.cli.app import main
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line; also a Ctrl-C while it is still loading is no traceback."""
+    try:
+        from behemoth.cli import app
+    except KeyboardInterrupt:
+        sys.exit(1)
+    app.main()
+
 
 __all__ = ["main"]

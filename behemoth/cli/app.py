@@ -1,37 +1,72 @@
-"""The ``behemoth`` command: which commands there are, and what an error looks like."""
+"""The ``behemoth`` command: which commands there are, and what an error looks like.
+
+A command's module is imported when the command is asked for, so that none waits for the others.
+"""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
-from behemoth.cli.download import download
-from behemoth.cli.history import log, versions
-from behemoth.cli.import_legacy import import_legacy
-from behemoth.cli.maintain import copy, reindex, verify
-from behemoth.cli.read import select, symbols
-from behemoth.cli.sandbox import sandbox
-from behemoth.cli.torture import torture
+from behemoth.cli import ending
+from behemoth.cli.printable import printable
 from behemoth.errors import BadRequest, BehemothError
 from behemoth.version import __version__
 
+COMMANDS = {
+    "download": "download",
+    "symbols": "read",
+    "select": "read",
+    "versions": "history",
+    "log": "history",
+    "verify": "maintain",
+    "reindex": "maintain",
+    "copy": "maintain",
+    "torture": "torture",
+    "import-legacy": "import_legacy",
+    "sandbox": "sandbox",
+}
+"""Each command, and the module of this package that it is in."""
+
+
+class Commands(TyperGroup):
+    """Offers `COMMANDS`, and ends in one line when it is stopped."""
+
+    def list_commands(self, _ctx: Any) -> list[str]:
+        """Name them in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
+        """Import a command; ``None`` where there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"behemoth.cli.{COMMANDS[cmd_name]}")
+        alone = typer.Typer(
+            rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False
+        )
+        alone.command(cmd_name)(getattr(module, cmd_name.replace("-", "_")))
+        return typer.main.get_command(alone)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with ending.stoppable():
+            return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="behemoth",
+    cls=Commands,
     help="A bitemporal tick database for quants, in plain HDF5 files.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-COMMANDS = (
-    *(download, symbols, select, versions, log),
-    *(verify, reindex, copy, torture, import_legacy, sandbox),
-)
-for command in COMMANDS:
-    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -51,25 +86,37 @@ def _options(
 
 
 def main() -> NoReturn:
-    """Run the command line; errors become one line and an exit code."""
+    """Run the command line; errors become one line and an exit code.
+
+    Where nobody reads the output to its end (``| head``), it ends quietly with exit code 1: what
+    was asked for was not all said.
+    """
     warnings.showwarning = _show_warning
     try:
-        app()
+        try:
+            app()
+        finally:
+            ending.flush()
     except BadRequest as error:
         _fail(error, 2)
     except BehemothError as error:
         _fail(error, 1)
     except UnicodeError as error:
         _fail(f"the output's encoding cannot show this: {error}; try PYTHONIOENCODING=utf-8", 1)
+    except BrokenPipeError:
+        ending.drop_output()
+        sys.exit(1)
     except OSError as error:
         _fail(f"the output cannot be written: {error.strerror or error}", 1)
+    except KeyboardInterrupt:
+        sys.exit(1)
     sys.exit(0)
 
 
 def _fail(error: BehemothError | str, code: int) -> NoReturn:
-    typer.echo(f"behemoth: {' '.join(str(error).split())}", err=True)
+    typer.echo(f"behemoth: {printable(' '.join(str(error).split()))}", err=True)
     sys.exit(code)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    typer.echo(f"behemoth: warning: {message}", err=True)
+    typer.echo(f"behemoth: warning: {printable(str(message))}", err=True)

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from behemoth import layout
 from behemoth.cli.progress import shown
+from behemoth.cli.read import table_folder
 from behemoth.errors import BadRequest, EnvironmentFailed, FeedUnavailable
 from behemoth.feeds import (
     PUBLIC_RATE,
@@ -69,7 +69,7 @@ def download(
     Example: [bold]behemoth download BTC-USD 2015-07-20 2019-10-31[/bold]
     """
     first_day, last_day = _day(start, "START"), _day(end, "END")
-    path = db / layout.encode_name(table or table_name(granularity))
+    path = table_folder(db, table or table_name(granularity))
     with LocalTickstore(path) as store, CoinbaseClient(api_url, rate=rate) as client:
         if dry_run:
             plan = plan_download(

@@ -11,8 +11,10 @@ import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
 from behemoth.bitemporal import BiTimestamp
+from behemoth.cli.printable import printable
 from behemoth.cli.read import DB, DEFAULT_DB, DEFAULT_TABLE, JSON, TABLE, open_table, records
 from behemoth.errors import NotFound
 from behemoth.tickstore.times import whole_date
@@ -91,9 +93,16 @@ def log(
     for row in frame.to_dict("records"):
         why = "; from ".join(text for text in (row["message"], row["source"]) if text)
         shown.add_row(
-            row["token"], f"{row['time']:%Y-%m-%dT%H:%M:%S.%f}", row["who"], _what(row), why
+            row["token"],
+            f"{row['time']:%Y-%m-%dT%H:%M:%S.%f}",
+            Text(printable(row["who"])),
+            _what(row),
+            Text(printable(why)),
         )
     show(shown)
+    for row in frame.to_dict("records"):
+        for line in row["unknown"]:
+            typer.echo(printable(f"unknown in {row['token']}: {line}"))
 
 
 def _what(row: Mapping[Any, Any]) -> str:

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from behemoth import layout
+from behemoth.cli.printable import printable
 from behemoth.cli.progress import LINE_EVERY
-from behemoth.cli.read import DB, DEFAULT_DB, JSON
+from behemoth.cli.read import DB, DEFAULT_DB, JSON, table_folder
 from behemoth.errors import BadRequest, CommitUnknown, EnvironmentFailed
 from behemoth.legacy import Progress, Summary, import_database
 
@@ -50,17 +50,17 @@ def import_legacy(
     """Import a database of the 2019 code: every version and delete, known since it was.
 
     Every file is checked before the first is committed, and everything is verified in the end. An
-    import that was stopped goes on where it was: give the same command again.
+    import that was stopped goes on where it was: give the same command again. Exit code 1 when
+    something was left out.
 
     Example: [bold]behemoth import-legacy old-db --db db --table MINUTES[/bold]
     """
-    path = db / layout.encode_name(table)
+    path = table_folder(db, table)
     typer.echo(f"behemoth: warning: {WARNING}", err=True)
     if not yes:
         if not sys.stdin.isatty():
             raise BadRequest("nobody is there to confirm that; nothing was opened, see --yes")
-        if not typer.confirm(f"Open the files of {old}?", err=True):
-            raise typer.Exit(1)
+        _ask(old)
     with _shown(quiet=as_json) as on_progress:
         summary = _run(
             lambda: import_database(
@@ -74,10 +74,21 @@ def import_legacy(
     if as_json:
         typer.echo(json.dumps(summary.as_json()))
     elif summary.committed:
-        _tell(summary, path)
+        _tell(summary, db, table)
     _tell_bad(summary)
-    if not summary.committed:
+    if summary.bad:
         raise typer.Exit(1)
+
+
+def _ask(old: Path) -> None:
+    """Let a person say that the old files are trusted; else it ends here."""
+    try:
+        if typer.confirm(f"Open the files of {old}?", err=True):
+            return
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo(err=True)  # ends the line of the question
+    typer.echo("behemoth: stopped; nothing was opened", err=True)
+    raise typer.Exit(1)
 
 
 def _run(work: Callable[[], Summary]) -> Summary:
@@ -94,9 +105,9 @@ def _run(work: Callable[[], Summary]) -> Summary:
     raise typer.Exit(1)
 
 
-def _tell(summary: Summary, path: Path) -> None:
+def _tell(summary: Summary, db: Path, table: str) -> None:
     lines = [
-        f"{summary.database}, in {path}",
+        printable(f"{summary.database}, as the table {table} in {db}"),
         f"  symbols                 {summary.symbols:,}",
         f"  dates                   {summary.dates:,}",
         f"  versions                {summary.versions:,}",

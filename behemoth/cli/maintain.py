@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
+from behemoth.cli.ending import stoppable
+from behemoth.cli.printable import printable
 from behemoth.cli.progress import counted
 from behemoth.cli.read import (
     DB,
@@ -27,7 +29,8 @@ from behemoth.tickstore.tickstore import Mode
 from behemoth.tickstore.verifying import HARMLESS
 
 ADVICE = {
-    "log": "make a new table out of what is left: behemoth reindex --into FOLDER",
+    "log": "restore the entry from a copy; or make a new table out of what is left: "
+    "behemoth reindex --into FOLDER",
     "missing": "restore the file from a copy",
     "damaged": "restore the file from a copy",
     "checkpoint": "make it anew: behemoth verify --repair",
@@ -53,7 +56,11 @@ def verify(
     Example: [bold]behemoth verify --repair[/bold]
     """
     checked = 0
-    with _open(db, table, "a" if repair else "r") as tickstore, counted("verify") as bar:
+    with (
+        stoppable("run it again"),
+        _open(db, table, "a" if repair else "r") as tickstore,
+        counted("verify") as bar,
+    ):
 
         def progress(done: int, total: int) -> None:
             nonlocal checked
@@ -64,20 +71,28 @@ def verify(
     left = found[~found["repaired"]]
     wrong = left[~left["problem"].isin(HARMLESS)]
     if as_json:
-        facts = {"sound": wrong.empty, "splays": checked, "findings": records(found)}
+        facts = {"sound": wrong.empty, "splays": checked, "findings": _findings(found)}
         typer.echo(json.dumps(facts, allow_nan=False))
     else:
         _tell(found, checked, wrong)
     raise typer.Exit(0 if wrong.empty else 1)
 
 
+def _findings(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give the findings ready for JSON; a version is whole, also beside findings without one."""
+    rows = records(found)
+    return [
+        row | {"version": None if row["version"] is None else int(row["version"])} for row in rows
+    ]
+
+
 def _tell(found: pd.DataFrame, checked: int, wrong: pd.DataFrame) -> None:
     for row in found.to_dict("records"):
         done = "repaired: " if row["repaired"] else ""
-        typer.echo(f"{done}{row['problem']}: {row['path']}: {row['detail']}")
+        typer.echo(printable(f"{done}{row['problem']}: {row['path']}: {row['detail']}"))
     for problem in wrong["problem"].unique():
         typer.echo(f"{problem}: {ADVICE[problem]}")
-    more = "" if found.empty else f", {len(found):,} findings"
+    more = "" if found.empty else f", {len(found):,} finding{'s' * (len(found) > 1)}"
     typer.echo(f"{checked:,} splays checked{more}: {'sound' if wrong.empty else 'NOT sound'}")
 
 
@@ -108,13 +123,14 @@ def reindex(
 
     Example: [bold]behemoth reindex --into db/RECOVERED[/bold]
     """
-    with _open(db, table, "a") as tickstore, counted("reindex") as progress:
+    again = "run it again" if into is None else "run it again, into an empty folder"
+    with stoppable(again), _open(db, table, "a") as tickstore, counted("reindex") as progress:
         unknown = tickstore.reindex(into, progress)
     if as_json:
         typer.echo(json.dumps({"unknown": unknown}))
     else:
         for line in unknown:
-            typer.echo(f"unknown: {line}")
+            typer.echo(printable(f"unknown: {line}"))
         typer.echo("the index equals the log" if into is None else f"made the table {into}")
     raise typer.Exit(1 if unknown else 0)
 
@@ -134,7 +150,8 @@ def copy(
 
     Example: [bold]behemoth copy --at 57-a1b2c3d4 /backup/COINBASE_PRO_ONE_MIN_BINS[/bold]
     """
-    with open_table(db, table) as tickstore, counted("copy") as progress:
+    on = "the same command goes on from there"
+    with stoppable(on), open_table(db, table) as tickstore, counted("copy") as progress:
         token = tickstore.copy(destination, at, progress)
     if as_json:
         typer.echo(json.dumps({"token": token, "path": str(destination)}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -20,7 +20,10 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from behemoth.feeds import Progress
+from behemoth.cli.printable import printable
+
+if TYPE_CHECKING:  # the exchange client takes long to import, and most commands need none
+    from behemoth.feeds import Progress
 
 LINE_EVERY = 10.0
 """Seconds between two plain lines, at least."""
@@ -73,7 +76,7 @@ class Quiet:
 
     def note(self, line: str) -> None:
         """Print a line."""
-        self._console.print(line, markup=False, highlight=False)
+        self._console.print(printable(line), markup=False, highlight=False)
 
 
 class Lines(Quiet):
@@ -140,7 +143,7 @@ class Bars:
 
     def note(self, line: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(line, markup=False, highlight=False)
+        self._bar.console.print(printable(line), markup=False, highlight=False)
 
 
 class _Rate(ProgressColumn):

@@ -13,6 +13,7 @@ import typer
 
 from behemoth import layout
 from behemoth.bitemporal import BiTimestamp
+from behemoth.cli.printable import printable, printable_lines
 from behemoth.errors import BadRequest, EnvironmentFailed, NotFound
 from behemoth.tickstore import LocalTickstore
 
@@ -47,8 +48,19 @@ def open_table(db: Path, table: str) -> LocalTickstore:
 
 
 def table_folder(db: Path, table: str) -> Path:
-    """Give the folder of a table."""
-    return db / layout.encode_name(table)
+    """Give the folder of a table: the one of exactly this name where there is one.
+
+    So is what `copy` or `reindex --into` made under a name of the user's own. Names are compared
+    as they are listed, also on a disk where upper and lower case are one.
+    """
+    encoded = layout.encode_name(table)
+    if encoded == table or table in (".", "..") or "/" in table or "\\" in table:
+        return db / encoded
+    try:
+        given = any(path.name == table and path.is_dir() for path in db.iterdir())
+    except OSError:
+        given = False
+    return db / (table if given else encoded)
 
 
 def no_table(db: Path, table: str) -> NotFound:
@@ -65,7 +77,7 @@ def symbols(
     """
     with open_table(db, table) as tickstore:
         names = tickstore.symbols(as_of or BiTimestamp.latest_as_of)
-    typer.echo(json.dumps(names) if as_json else "\n".join(names))
+    typer.echo(json.dumps(names) if as_json else "\n".join(map(printable, names)))
 
 
 def select(
@@ -104,7 +116,7 @@ def select(
     elif as_json:
         typer.echo(json.dumps(records(frame), allow_nan=False))
     elif csv:
-        frame.to_csv(sys.stdout)
+        _print_csv(frame)
     else:
         _show(frame)
 
@@ -113,6 +125,8 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Give the rows ready for JSON: exact numbers, ISO times, null for what is missing."""
 
     def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return list(value)
         if pd.isna(value):
             return None
         if value in (math.inf, -math.inf):
@@ -121,6 +135,14 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
     named = frame if frame.index.names == [None] else frame.reset_index()
     return [{str(k): plain(v) for k, v in row.items()} for row in named.to_dict("records")]
+
+
+def _print_csv(frame: pd.DataFrame) -> None:
+    """Print exactly what is there; but for eyes, control characters escaped."""
+    if sys.stdout.isatty():
+        typer.echo(printable_lines(frame.to_csv(lineterminator="\n")), nl=False)
+    else:
+        frame.to_csv(sys.stdout)
 
 
 def _write(frame: pd.DataFrame, output: Path) -> None:
@@ -143,4 +165,4 @@ def _show(frame: pd.DataFrame) -> None:
         text = frame.to_string(max_cols=None)
     else:
         text = frame.to_string(max_rows=2 * SHOWN, min_rows=2 * SHOWN)
-    typer.echo(f"{text}\n{len(frame):,} rows")
+    typer.echo(f"{printable_lines(text)}\n{len(frame):,} rows")

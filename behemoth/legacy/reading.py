@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+import tables
 
 from behemoth import codec
 from behemoth.bitemporal import knowledge_time
@@ -30,6 +31,9 @@ from behemoth.legacy import protocol
 
 ROWS = 1_000
 """Rows of the index in one message."""
+
+LONGEST = 200
+"""Characters of what a library says about a file."""
 
 NEEDED = ("start_time", "end_time", "path")
 
@@ -40,7 +44,7 @@ def serve(database: Path, requests: BinaryIO, answers: BinaryIO) -> None:
         index = _open(database / "index.h5")
         listed = list(_rows(index))
     except Exception as error:  # noqa: BLE001 - a pickle can raise anything
-        protocol.send(answers, {"kind": "unreadable", "why": _why(error)})
+        protocol.send(answers, {"kind": "unreadable", "why": why(error)})
         return
     rows = [row for row in listed if isinstance(row, list)]
     for start in range(0, len(rows), ROWS):
@@ -61,7 +65,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     except MemoryError:  # says nothing about the file
         raise
     except Exception as error:  # noqa: BLE001 - a pickle can raise anything
-        return {"kind": "bad", "why": _why(error)}, b""
+        return {"kind": "bad", "why": why(error)}, b""
     return {"kind": "splay", "rows": splay.rows, "digest": splay.digest}, splay.data
 
 
@@ -89,10 +93,21 @@ def _uncounted(frame: Any, time_name: str) -> Any:
     return frame
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """Say in one short line why a file cannot be read."""
     if isinstance(error, BehemothError):
         return error.message
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+    if isinstance(error, tables.exceptions.HDF5ExtError):
+        return _why_hdf5(str(error))
+    return " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST]
+
+
+def _why_hdf5(text: str) -> str:
+    """Give the sentence behind the trace through the HDF5 library, which helps nobody."""
+    line = " ".join(text.rpartition("HDF5 error back trace")[2].split())
+    if "Unable to open/create file" in line or not line:
+        return "it is no HDF5 file, or cut off"
+    return f"it is damaged: {line}"[:LONGEST]
 
 
 def _rows(index: object) -> Iterator[list[Any] | str]:

@@ -42,6 +42,13 @@ def _fail(verb: str, path: str | Path, error: OSError) -> NoReturn:
     raise EnvironmentFailed(f"cannot {verb} {path}: {reason}") from error
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 @contextmanager
 def _doing(verb: str, path: str | Path, *passing: type[OSError]) -> Iterator[None]:
     """Turn what the operating system refuses into one clear line; `passing` errors pass."""
@@ -191,17 +198,12 @@ class LocalStore(ObjectStore):
                 return False
 
     def keys(self, prefix: str) -> list[str]:
-        """List all files below a folder, sorted; symbolic links to folders are not followed."""
+        """List all files below a folder, sorted; links to folders are followed, as by `get`."""
         top = self.where(prefix.removesuffix("/")) if prefix else str(self._root)
-
-        def refuse(error: OSError) -> None:
-            if not isinstance(error, FileNotFoundError):
-                _fail("list", error.filename or top, error)
-
         return sorted(
-            f"{folder}/{name}".removeprefix(self._prefix)
-            for folder, _, names in os.walk(top, onerror=refuse)
-            for name in names
+            entry.path.removeprefix(self._prefix)
+            for entry in self._walk(top)
+            if not _is_folder(entry)
         )
 
     def tops(self) -> list[str]:
@@ -210,6 +212,27 @@ class LocalStore(ObjectStore):
             return sorted(entry.name for entry in os.scandir(self._root))
         return []
 
+    def _walk(self, folder: str, links: bool = True) -> Iterator[os.DirEntry[str]]:
+        """Give all that is below a folder; nothing for one that is not there."""
+        with _doing("list", folder):
+            try:
+                with os.scandir(folder) as scan:
+                    entries = list(scan)
+            except FileNotFoundError:
+                return
+        for entry in entries:
+            yield entry
+            if _is_folder(entry) and not (
+                entry.is_symlink() and (not links or self._leads_back(entry.path))
+            ):
+                yield from self._walk(entry.path, links)
+
+    def _leads_back(self, link: str) -> bool:
+        """Say whether a link leads to a folder that it is in."""
+        above = [path for path in Path(link).parents if path.is_relative_to(self._root)]
+        real = os.path.realpath(link)
+        return any(os.path.realpath(path) == real for path in above)
+
     def remove(self, key: str) -> None:
         """Remove one file; a missing one is fine."""
         path = self.where(key)
@@ -217,7 +240,16 @@ class LocalStore(ObjectStore):
             Path(path).unlink()
 
     def destroy(self, prefixes: Sequence[str]) -> None:
-        """Remove these folders in this order, then the root if nothing else is in it."""
+        """Remove these folders in this order, then the root if nothing else is in it.
+
+        Where anything is a symbolic link nothing is removed: what it leads to would stay.
+        """
+        for entry in self._walk(str(self._root), links=False):
+            if entry.is_symlink():
+                raise EnvironmentFailed(
+                    f"cannot remove {self._root}: {entry.path} is a symbolic link, and what it "
+                    "leads to would stay; take it away first"
+                )
         self._made.clear()
         self._durable.clear()
         for path in map(self.where, prefixes):
@@ -229,6 +261,31 @@ class LocalStore(ObjectStore):
             except OSError as error:
                 if error.errno not in _KEPT:
                     raise
+
+    def is_empty(self) -> bool:
+        """Say whether nothing is in the root folder, no empty folder either."""
+        with _doing("list", self._root):
+            try:
+                return not os.listdir(self._root)  # noqa: PTH208 - one call, no Path
+            except FileNotFoundError:
+                return True
+
+    def claim(self) -> None:
+        """Make the root folder; ``FileExistsError`` when anything has its name."""
+        with _doing("make", self._root, FileExistsError):
+            self._make_folder(self._root.parent)
+            self._root.mkdir()
+        self._made.add(self._root)
+
+    def rename(self, root: Path) -> None:
+        """Give the root folder another name beside it, free or of an empty folder, durably."""
+        with _doing("make", root):
+            self._root.rename(root)
+            _flush_folder(root.parent)
+
+    def abandon(self) -> None:
+        """Remove the root folder and all that is in it, as far as that goes."""
+        shutil.rmtree(self._root, ignore_errors=True)
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and its ancestors, and remember which; a file in the way shows later."""

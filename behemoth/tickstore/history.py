@@ -10,11 +10,11 @@ from behemoth.stores import ObjectStore
 from behemoth.tickstore import checkpoints
 
 NUMBERS = ("inserts", "deletes", "undeletes", "rows", "observations", "retired", "backdated")
-TEXTS = ("who", "message", "source", "tool", "token", "commit_id")
+OBJECTS = ("who", "message", "source", "tool", "unknown", "token", "commit_id")
 COLUMNS = (
     *("time", "who", "message", "source", "tool"),
     *NUMBERS,
-    *("token", "commit_id"),
+    *("unknown", "token", "commit_id"),
 )
 
 
@@ -39,6 +39,7 @@ def table(store: ObjectStore, numbers: Iterable[int]) -> pd.DataFrame:
                 "observations": len(commit.observations),
                 "retired": len(commit.retired),
                 "backdated": sum(r.start_time < commit.time for r in commit.revisions),
+                "unknown": commit.reconstructed,
                 "token": tip.token,
                 "commit_id": commit.commit_id,
             }
@@ -46,6 +47,6 @@ def table(store: ObjectStore, numbers: Iterable[int]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["commit", *COLUMNS])
     times = pd.DatetimeIndex(frame["time"].to_list(), tz="UTC").as_unit("us")
     frame = frame.astype(
-        dict.fromkeys(("commit", *NUMBERS), "int64") | dict.fromkeys(TEXTS, object)
+        dict.fromkeys(("commit", *NUMBERS), "int64") | dict.fromkeys(OBJECTS, object)
     )
     return frame.assign(time=times).set_index("commit")

@@ -1,20 +1,23 @@
-"""Making a new table out of what is left of one whose log is damaged or lost.
+"""Making a new table out of what is left of one whose files are damaged or lost.
 
 The commits before the damage are copied as they were. Everything later that a whole log entry, a
 checkpoint or a splay's own header still tells becomes new commits: the j-th revision that is left
 of each (symbol, date) goes into the j-th of them. They keep what is known of since when something
-was known, and the first one lists what is not.
+was known, and the first one lists what is not. Where only splays are damaged, all commits are
+copied, and one more lists those splays.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date as Date
 from datetime import datetime
+from pathlib import Path
 
 from behemoth import codec, layout
 from behemoth import log as ledger
@@ -28,7 +31,7 @@ from behemoth.bitemporal import (
 )
 from behemoth.errors import Conflict, Corrupt, EnvironmentFailed
 from behemoth.log import Commit, Tip
-from behemoth.stores import ObjectStore
+from behemoth.stores import LocalStore, ObjectStore
 from behemoth.tickstore import checkpoints, copying, verifying
 from behemoth.tickstore.state import State, begin
 from behemoth.tickstore.verifying import Progress
@@ -50,17 +53,61 @@ class Remains:
         By commit, in its order.
     unknown
         What nothing tells any more, one line each.
+    retired
+        Keys of splays that repair took away after the last such commit.
+    copied
+        The splays that are in the new table, and those that cannot be.
     """
 
     revisions: dict[tuple[str, Date, int], Revision] = field(default_factory=dict)
     observations: dict[int, tuple[Observation, ...]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
+    retired: set[str] = field(default_factory=set)
+    copied: set[str] = field(default_factory=set)
 
     def add(self, revisions: Iterable[Revision]) -> None:
         """Keep revisions, unless a better witness has told of them."""
         for revision in revisions:
             name = revision.symbol, revision.date, revision.version
             self.revisions.setdefault(name, revision)
+
+
+def rebuild_into(
+    source: ObjectStore,
+    destination: Path | str,
+    clock: Callable[[], datetime],
+    progress: Progress | None = None,
+) -> tuple[str, ...]:
+    """Make a new table in a folder that is there when it is whole; see `rebuild`.
+
+    It is made beside it, in ``NAME.unfinished``.
+
+    Raises
+    ------
+    BadRequest
+        When the destination is no path, or one is inside the other.
+    Conflict
+        When something is there, or is left of another attempt.
+    """
+    path = Path(os.path.realpath(copying.place(destination, source)))
+    if not LocalStore(path).is_empty():
+        raise Conflict(f"{path} is not empty; choose another place for the new table")
+    unfinished = copying.place(path.with_name(f"{path.name}.unfinished"), source)
+    target = LocalStore(unfinished)
+    try:
+        target.claim()
+    except FileExistsError as error:
+        raise Conflict(
+            f"{unfinished} is there: a reindex that was killed left it half made, or one is at "
+            "work; remove it and try again"
+        ) from error
+    try:
+        unknown = rebuild(source, target, clock, progress)
+        target.rename(path)
+    except BaseException:
+        target.abandon()
+        raise
+    return unknown
 
 
 def rebuild(
@@ -79,16 +126,14 @@ def rebuild(
     if target.keys(""):
         raise Conflict(f"{target.name} is not empty; choose another place for the new table")
     verdict = verifying.verify_index(source)
-    state = verdict.state
-    if not verdict.of("log"):
-        copying.copy(source, target, state.tip, progress)
-        return ()
-    begin(target)
-    listed = source.keys("")
-    remains = Remains()
-    _from_entries(source, state.tip, listed, remains)
-    _from_checkpoints(source, state.tip, listed, remains)
-    _from_headers(source, state, listed, remains)
+    if verdict.state.tip.number or verdict.of("log"):
+        begin(target)
+    state, remains = verdict.state, Remains()
+    if verdict.of("log"):
+        listed = source.keys("")
+        _from_entries(source, state.tip, listed, remains)
+        _from_checkpoints(source, state.tip, listed, remains)
+        _from_headers(source, state, listed, remains)
     for number in range(1, state.tip.number + 1):
         key = layout.log_key(number)
         _, commit = checkpoints.entry(source, number)
@@ -98,7 +143,10 @@ def rebuild(
             progress(number, state.tip.number + 1)
     rounds = list(_rounds(state, remains))
     _copy_splays(source, target, itertools.chain(*rounds), remains)
-    _commit_remains(source, target, state, remains, rounds, clock)
+    if verdict.of("log") or remains.unknown:
+        what = "the log was damaged after" if verdict.of("log") else "splays were damaged at"
+        reason = f"{what} {state.tip.token}"
+        _commit_remains(source, target, state.tip, remains, rounds, reason, clock)
     State(target).checkpoint()
     if progress is not None:
         progress(state.tip.number + 1, state.tip.number + 1)
@@ -121,6 +169,7 @@ def _from_entries(source: ObjectStore, tip: Tip, listed: Sequence[str], remains:
             continue
         remains.add(commit.revisions)
         remains.observations[number] = commit.observations
+        remains.retired.update(commit.retired)
 
 
 def _from_checkpoints(
@@ -133,6 +182,7 @@ def _from_checkpoints(
             root = checkpoints.read_root(source, key)
             if root.tip.number <= tip.number:
                 continue
+            remains.retired.update(root.retired)
             for symbol in root.symbols:
                 timeline = checkpoints.read_timeline(source, root, symbol)
                 seen = checkpoints.read_observations(source, root, symbol) or []
@@ -162,7 +212,10 @@ def _from_headers(
     }
     told, orphans = 0, 0
     for key in splays:
-        if key in known or state.is_retired(key):
+        if key in known:
+            continue
+        if state.is_retired(key) or key in remains.retired:
+            orphans += 1
             continue
         try:
             revision = _read_header(source, key)
@@ -219,29 +272,23 @@ def _copy_splays(
     source: ObjectStore, target: ObjectStore, revisions: Iterable[Revision], remains: Remains
 ) -> None:
     """Copy what can be read; a revision without its file stays, and reading it is an error."""
-    good = []
-    for revision in revisions:
-        if revision.kind != "insert" or revision.splay is None:
-            continue
-        key = layout.splay_key(revision.symbol, revision.date, revision.splay)
-        try:
-            verifying.check_splay(source, key, revision)
-        except (Corrupt, FileNotFoundError, EnvironmentFailed) as error:
-            remains.unknown.append(f"the ticks of {key}: {error}")
-        else:
-            good.append(revision)
-    copying.copy_splays(source, target, good)
+
+    def damaged(key: str, error: Exception) -> None:
+        reason = "it is missing" if isinstance(error, FileNotFoundError) else error
+        remains.unknown.append(f"the ticks of {key}: {reason}")
+
+    copying.copy_splays(source, target, revisions, remains.copied, damaged)
 
 
 def _commit_remains(
     source: ObjectStore,
     target: ObjectStore,
-    state: State,
+    tip: Tip,
     remains: Remains,
     rounds: Sequence[Sequence[Revision]],
+    reason: str,
     clock: Callable[[], datetime],
 ) -> None:
-    tip = state.tip
     observations = tuple(o for n in sorted(remains.observations) for o in remains.observations[n])
     unknown = tuple(remains.unknown)
     for revisions in rounds or [[]]:
@@ -251,7 +298,7 @@ def _commit_remains(
             commit_id=f"{tip.number + 1}-{uuid.uuid4().hex}",
             time=next_commit_time(latest, tip.time),
             previous=tip.digest,
-            message=f"reconstructed: the log was damaged after {state.tip.token}",
+            message=f"reconstructed: {reason}",
             source=source.name,
             who=who(),
             tool=TOOL,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import SupportsIndex, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,10 @@ T = TypeVar("T")
 def items(what: str, given: Iterable[T], kind: type[T]) -> tuple[T, ...]:
     """Give the items; raise `BadRequest` unless they are items of that kind."""
     try:
-        found = tuple(given)
+        coming = iter(given)
     except TypeError as error:
         raise BadRequest(f"{what}: a list of {kind.__name__}, not {given!r}") from error
+    found = tuple(coming)  # what a caller's generator raises is the caller's
     for item in found:
         if not isinstance(item, kind):
             raise BadRequest(f"{what}: a list of {kind.__name__}, not of {item!r}")
@@ -63,10 +65,17 @@ def check_at(bi_timestamp: BiTimestamp) -> None:
         raise BadRequest(f"say when with BiTimestamp(date), not {bi_timestamp!r}")
 
 
-def check_version(version: int | None) -> None:
-    """Raise `BadRequest` unless it is a version, -1 for none, or ``None`` for any."""
-    if version is not None and (type(version) is not int or version < -1):
-        raise BadRequest(f"expected_version is a version, or -1 for none yet, not {version!r}")
+def version(given: SupportsIndex | None) -> int | None:
+    """Give a version, -1 for none, or ``None`` for any; raise `BadRequest` for anything else."""
+    if given is None:
+        return None
+    try:
+        found = -2 if isinstance(given, (bool, np.bool_)) else operator.index(given)
+    except TypeError:
+        found = -2
+    if found < -1:
+        raise BadRequest(f"expected_version is a version, or -1 for none yet, not {given!r}")
+    return found
 
 
 def check_choice(what: str, given: str, choices: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 import pandas as pd
 
@@ -93,7 +93,7 @@ class Tickstore(View):
         message: str = "",
         source: str = "",
         if_changed: bool = False,
-        expected_version: int | None = None,
+        expected_version: SupportsIndex | None = None,
         observations: Iterable[Observation] = (),
         commit_id: str | None = None,
     ) -> Revision:
@@ -214,7 +214,7 @@ class Tickstore(View):
         *,
         message: str = "",
         source: str = "",
-        expected_version: int | None = None,
+        expected_version: SupportsIndex | None = None,
         commit_id: str | None = None,
     ) -> Revision:
         """Say that nothing is known of a symbol and date any more. What was known stays readable.
@@ -247,7 +247,7 @@ class Tickstore(View):
         *,
         message: str = "",
         source: str = "",
-        expected_version: int | None = None,
+        expected_version: SupportsIndex | None = None,
         commit_id: str | None = None,
     ) -> Revision:
         """Take a delete back: what was known before it is known again, from now on.
@@ -283,7 +283,22 @@ class Tickstore(View):
         source: str = "",
         commit_id: str | None = None,
     ) -> None:
-        """Keep what a source answered, in a commit without revisions; raises as `insert` does."""
+        """Keep what a source answered, in a commit without revisions.
+
+        Parameters
+        ----------
+        observations
+            Of any symbols; none of them, and there is no commit.
+        message, source, commit_id
+            As for `insert`.
+
+        Raises
+        ------
+        BadName, BadRequest
+            When a symbol is no name, or something is no observation.
+        ReadOnly, EnvironmentFailed, CommitUnknown
+            As `insert` does.
+        """
         with self.transaction(message=message, source=source, commit_id=commit_id) as one:
             one.observe(observations)
 
@@ -356,6 +371,18 @@ class Tickstore(View):
         """Write an index checkpoint, so that the next open has no log to fold.
 
         Not needed for safety: whatever was acknowledged is on disk already.
+
+        Warns
+        -----
+        CheckpointIgnored
+            When it cannot be written.
+
+        Raises
+        ------
+        ReadOnly
+            When the table was opened with ``mode="r"``.
+        Corrupt
+            When the log is damaged.
         """
         self._refresh_to_write()
         self._try_checkpoint()
@@ -421,7 +448,7 @@ class Tickstore(View):
         """
         if into is not None:
             self._check_open()
-            return rebuilding.rebuild(self._store, LocalStore(Path(into)), self._clock, progress)
+            return rebuilding.rebuild_into(self._store, into, self._clock, progress)
         self._check_writable()
         verdict = verifying.verify_index(self._store)
         for finding in verdict.of("log"):
@@ -446,7 +473,8 @@ class Tickstore(View):
         BadRequest
             When somebody's files lie among the splays.
         """
-        if self._refresh_to_write().number == 0:
+        tip = self._refresh_to_write()
+        if tip.number == 0 and not self._store.exists(layout.BEGINNING):
             raise NotFound(f"{self._store.name} is no table, nothing was removed")
         years = set()
         for key in self._store.keys(""):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date as Date
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Self, SupportsIndex
 
 import pandas as pd
 
@@ -24,6 +24,9 @@ Commit = Callable[[Sequence[Change], Sequence[Observation]], list[Revision]]
 
 class Transaction:
     """Changes to a table, committed all together or not at all; see `Tickstore.transaction`.
+
+    Changes are made in its ``with`` block, which can be entered once. The message and the source
+    are the commit's: `Tickstore.transaction` takes them, for all changes together.
 
     Parameters
     ----------
@@ -48,10 +51,13 @@ class Transaction:
         self._commit = commit
         self._changes: dict[tuple[str, Date], Change] = {}
         self._observations: list[Observation] = []
-        self._over = False
+        self._begun = self._over = False
         self.revisions: list[Revision] = []
 
     def __enter__(self) -> Self:
+        if self._begun:
+            raise BadRequest("this transaction was begun already; begin another")
+        self._begun = True
         return self
 
     def __exit__(
@@ -60,7 +66,8 @@ class Transaction:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._check_not_over()
+        if kind is None:  # else what was raised in the block goes on
+            self._check_open()
         self._over = True
         if kind is None:
             self.revisions = self._commit(list(self._changes.values()), self._observations)
@@ -73,11 +80,26 @@ class Transaction:
         ticks: pd.DataFrame,
         *,
         if_changed: bool = False,
-        expected_version: int | None = None,
+        expected_version: SupportsIndex | None = None,
     ) -> None:
-        """Insert the ticks of one symbol and date; as `Tickstore.insert`."""
+        """Insert the ticks of one symbol and date as a new revision, when the block ends.
+
+        Parameters
+        ----------
+        symbol, bi_timestamp, ticks, if_changed, expected_version
+            As for `Tickstore.insert`; each symbol and date once in a transaction.
+
+        Raises
+        ------
+        BadFrame
+            When something in the frame would not come back exactly.
+        BadName, BadRequest
+            When the symbol is no name, it is in the transaction already, or the block is over.
+        """
+        self._check_open()
         layout.check_name(symbol)
         request.check_at(bi_timestamp)
+        newest = request.version(expected_version)
         dismantled = codec.dismantle(ticks, self._timestamp_column)
         splay = codec.write_splay(dismantled, symbol, bi_timestamp.as_at_date, self._clock())
         self._add(
@@ -86,35 +108,44 @@ class Transaction:
                 bi_timestamp,
                 splay=splay,
                 if_changed=if_changed,
-                expected_version=expected_version,
+                expected_version=newest,
             )
         )
 
     def delete(
-        self, symbol: str, bi_timestamp: BiTimestamp, *, expected_version: int | None = None
+        self,
+        symbol: str,
+        bi_timestamp: BiTimestamp,
+        *,
+        expected_version: SupportsIndex | None = None,
     ) -> None:
         """Say that nothing is known of a symbol and date any more; as `Tickstore.delete`."""
-        self._add(Change(symbol, bi_timestamp, "delete", expected_version=expected_version))
+        newest = request.version(expected_version)
+        self._add(Change(symbol, bi_timestamp, "delete", expected_version=newest))
 
     def undelete(
-        self, symbol: str, bi_timestamp: BiTimestamp, *, expected_version: int | None = None
+        self,
+        symbol: str,
+        bi_timestamp: BiTimestamp,
+        *,
+        expected_version: SupportsIndex | None = None,
     ) -> None:
         """Take a delete back; as `Tickstore.undelete`."""
-        self._add(Change(symbol, bi_timestamp, "undelete", expected_version=expected_version))
+        newest = request.version(expected_version)
+        self._add(Change(symbol, bi_timestamp, "undelete", expected_version=newest))
 
     def observe(self, observations: Iterable[Observation]) -> None:
-        """Keep what a source answered."""
-        self._check_not_over()
+        """Keep what a source answered; as `Tickstore.observe`."""
+        self._check_open()
         seen = request.items("observations", observations, Observation)
         for observation in seen:
             layout.check_name(observation.symbol)
         self._observations += seen
 
     def _add(self, change: Change) -> None:
-        self._check_not_over()
+        self._check_open()
         layout.check_name(change.symbol)
         request.check_at(change.at)
-        request.check_version(change.expected_version)
         name = change.symbol, change.at.as_at_date
         if name in self._changes:
             raise BadRequest(
@@ -125,6 +156,8 @@ class Transaction:
             )
         self._changes[name] = change
 
-    def _check_not_over(self) -> None:
+    def _check_open(self) -> None:
+        if not self._begun:
+            raise BadRequest("this transaction has not begun; use it in a with block")
         if self._over:
             raise BadRequest("this transaction is over; begin another")

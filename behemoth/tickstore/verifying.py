@@ -6,7 +6,7 @@ mending (`behemoth.tickstore.repairing`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date as Date
 from itertools import pairwise
@@ -66,20 +66,26 @@ def verify(store: ObjectStore, progress: Progress | None = None) -> Verdict:
     state = State(store)
     findings = list(_log(store, state, listed))
     whole = not findings
-    revisions = {
-        layout.splay_key(revision.symbol, revision.date, revision.splay): revision
-        for symbol in state.symbols()
-        for revision in state.timeline(symbol).revisions()
-        if revision.splay is not None and revision.kind == "insert"
-    }
-    for done, (key, revision) in enumerate(revisions.items(), start=1):
+    promises = _promises(state)
+    for done, ((key, *_), revision) in enumerate(promises.items(), start=1):
         findings += _splay(store, key, revision)
         if progress is not None:
-            progress(done, len(revisions))
+            progress(done, len(promises))
     if whole:
         findings += _checkpoints(store, state, listed)
-        findings += _others(store, listed, revisions)
+        findings += _others(store, listed, {key for key, *_ in promises})
     return Verdict(findings, state)
+
+
+def _promises(state: State) -> dict[tuple[str, int, str], Revision]:
+    """Give for each file that a revision names, and each size and digest, the first such one."""
+    promises: dict[tuple[str, int, str], Revision] = {}
+    for symbol in state.symbols():
+        for revision in state.timeline(symbol).revisions():
+            if revision.splay is not None:
+                key = layout.splay_key(revision.symbol, revision.date, revision.splay)
+                promises.setdefault((key, revision.size, revision.digest), revision)
+    return promises
 
 
 def verify_index(store: ObjectStore) -> Verdict:
@@ -114,8 +120,14 @@ def _log(store: ObjectStore, state: State, listed: Sequence[str]) -> Iterator[Fi
 
 
 def _order(timeline: Timeline) -> Iterator[Finding]:
-    """Check that versions and starts of each date increase, and that commits did not repeat."""
-    for before, after in pairwise(timeline.revisions()):
+    """Check that versions, starts and commits of each date increase; no start is in the future."""
+    revisions = list(timeline.revisions())
+    for revision in revisions:
+        if revision.start_time > revision.commit_time:
+            about = revision.symbol, revision.date, revision.version
+            detail = f"its revision is known from {revision.start_time}, after its commit"
+            yield Finding("log", layout.log_key(revision.commit), detail, *about)
+    for before, after in pairwise(revisions):
         if before.date == after.date and not (
             before.version < after.version
             and before.start_time < after.start_time
@@ -128,11 +140,12 @@ def _order(timeline: Timeline) -> Iterator[Finding]:
 
 
 def _splay(store: ObjectStore, key: str, revision: Revision) -> Iterator[Finding]:
-    about = revision.symbol, revision.date, revision.version
+    about = revision.symbol, revision.date, revision.splay
     try:
         check_splay(store, key, revision)
     except FileNotFoundError:
-        yield Finding("missing", key, f"commit {revision.commit} brought it", *about)
+        did = "brought" if revision.kind == "insert" else "names"
+        yield Finding("missing", key, f"commit {revision.commit} {did} it", *about)
     except (Corrupt, EnvironmentFailed) as error:
         yield Finding("damaged", key, _reason(store, key, error), *about)
 
@@ -162,19 +175,24 @@ def _checkpoints(store: ObjectStore, state: State, listed: Sequence[str]) -> Ite
         if layout.parse_root_key(key) is None:
             continue
         try:
-            reason = _difference(store, state, key)
-        except FileNotFoundError as error:
-            if not store.exists(key):  # pruned since it was listed
-                continue
-            if key not in checkpoints.roots(store)[: checkpoints.KEPT_ROOTS]:
-                detail = "its files were pruned before it was written: its writer was slow"
-                yield Finding("leftover", key, detail)
-                continue
-            reason = f"{error} is missing"
+            finding = _checkpoint(store, state, key)
         except (Corrupt, EnvironmentFailed) as error:
-            reason = _reason(store, key, error)
-        if reason:
-            yield Finding("checkpoint", key, reason)
+            finding = Finding("checkpoint", key, _reason(store, key, error))
+        if finding is not None:
+            yield finding
+
+
+def _checkpoint(store: ObjectStore, state: State, key: str) -> Finding | None:
+    try:
+        reason = _difference(store, state, key)
+    except FileNotFoundError as error:
+        if not store.exists(key):  # pruned since it was listed
+            return None
+        if key not in checkpoints.roots(store)[: checkpoints.KEPT_ROOTS]:
+            detail = "its files were pruned before it was written: its writer was slow"
+            return Finding("leftover", key, detail)
+        reason = f"{error} is missing"
+    return Finding("checkpoint", key, reason) if reason else None
 
 
 def _difference(store: ObjectStore, state: State, key: str) -> str | None:
@@ -198,10 +216,9 @@ def _difference(store: ObjectStore, state: State, key: str) -> str | None:
 
 
 def _others(
-    store: ObjectStore, listed: Sequence[str], revisions: Iterable[str]
+    store: ObjectStore, listed: Sequence[str], committed: Container[str]
 ) -> Iterator[Finding]:
     """Find what no commit names."""
-    committed = set(revisions)
     for key in listed:
         name, top = layout.parse_splay_key(key), key.split("/")[0]
         if name is not None:

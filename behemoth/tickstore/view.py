@@ -185,7 +185,18 @@ class View:
         return known_at
 
     def symbols(self, as_of_time: AsOf = LATEST_AS_OF) -> list[str]:
-        """Name the symbols that have ticks, as they were known at a time; sorted."""
+        """Name the symbols that have ticks, as they were known at a time; sorted.
+
+        Parameters
+        ----------
+        as_of_time
+            When it was known; a naive time is UTC. By default, what is known now.
+
+        Raises
+        ------
+        BadRequest
+            When the as-of time is no time, or in the future.
+        """
         tip = self._refresh()
         known_at = self._known_at(as_of_time, tip)
         return [
@@ -195,7 +206,24 @@ class View:
         ]
 
     def revisions(self, symbol: str) -> tuple[Revision, ...]:
-        """Give every revision of a symbol, by date and version."""
+        """Give every revision of a symbol, by date and version; none for one that is unknown.
+
+        Parameters
+        ----------
+        symbol
+            Its name.
+
+        Returns
+        -------
+        tuple of Revision
+            Those known in ``[start_time, end_time)``, aware UTC; ``first`` and ``last`` tick are
+            nanoseconds since 1970 UTC, ``size`` is bytes.
+
+        Raises
+        ------
+        BadName
+            When the symbol is no name.
+        """
         tip = self._refresh()
         return tuple(self._state.timeline(layout.check_name(symbol)).revisions(tip.number))
 
@@ -204,10 +232,24 @@ class View:
     ) -> pd.DataFrame:
         """Show every revision of a symbol, for the as-at dates ``[start, end]``.
 
+        Parameters
+        ----------
+        symbol
+            Its name.
+        start, end
+            First and last as-at date, both included; by default, all.
+
         Returns
         -------
         pandas.DataFrame
-            Index and columns as those of `index`.
+            Index and columns as those of `index`; no rows for a symbol that is unknown.
+
+        Raises
+        ------
+        BadName
+            When the symbol is no name.
+        BadRequest
+            When a bound is no date, or the end comes before the start.
         """
         first, last = times.whole_date(start) or Date.min, times.whole_date(end) or Date.max
         if last < first:
@@ -223,9 +265,9 @@ class View:
         pandas.DataFrame
             Index: ``symbol``, ``date`` (datetime64[ns], the as-at date), ``version``. Columns:
             ``start_time``, ``end_time`` (datetime64[us, UTC]: known in ``[start, end)``),
-            ``kind`` (insert or delete), ``path`` (in the table's folder), ``rows``, ``first``,
-            ``last`` (datetime64[ns, UTC]: first and last tick), ``size`` (bytes), ``digest``
-            (BLAKE2b of the content), ``commit``, ``commit_time`` (datetime64[us, UTC]).
+            ``kind`` (insert, delete or undelete), ``path`` (in the table's folder), ``rows``,
+            ``first``, ``last`` (datetime64[ns, UTC]: first and last tick), ``size`` (bytes),
+            ``digest`` (BLAKE2b of the content), ``commit``, ``commit_time`` (datetime64[us, UTC]).
         """
         tip, state = self._refresh(), self._state
         return self._table(
@@ -242,7 +284,23 @@ class View:
         return index.table(shown, paths)
 
     def observations(self, symbol: str) -> tuple[Observation, ...]:
-        """Give what sources answered about a symbol, in the order of the commits."""
+        """Give what sources answered about a symbol, in the order of the commits.
+
+        Parameters
+        ----------
+        symbol
+            Its name.
+
+        Returns
+        -------
+        tuple of Observation
+            Their times are aware UTC; none for a symbol that is unknown.
+
+        Raises
+        ------
+        BadName
+            When the symbol is no name.
+        """
         self._refresh()
         return tuple(seen for _, seen in self._state.observations(layout.check_name(symbol)))
 
@@ -302,7 +360,9 @@ class View:
             When a file is damaged; names it.
         """
         tip = self._refresh() if at is None else self._tip_of(at)
-        copying.copy(self._store, LocalStore(Path(destination)), tip, progress)
+        copying.copy(
+            self._store, LocalStore(copying.place(destination, self._store)), tip, progress
+        )
         return tip.token
 
     def log(self, symbol: str | None = None, limit: int | None = None) -> pd.DataFrame:
@@ -321,8 +381,16 @@ class View:
             Index: ``commit``, its number. Columns: ``time`` (datetime64[us, UTC]), ``who``,
             ``message``, ``source``, ``tool``, ``inserts``, ``deletes``, ``undeletes`` (numbers of
             revisions), ``rows`` (ticks inserted), ``observations``, ``retired`` (numbers),
-            ``backdated`` (revisions known from an earlier time than the commit's), ``token``,
-            ``commit_id``.
+            ``backdated`` (revisions known from an earlier time than the commit's), ``unknown``
+            (tuple of texts: what a commit that was made from what was left of a damaged table
+            cannot know; else empty), ``token``, ``commit_id``.
+
+        Raises
+        ------
+        BadRequest
+            When the limit is no number of commits.
+        Corrupt
+            When an entry is damaged; names it.
         """
         tip = self._refresh()
         if limit is not None and (not isinstance(limit, int) or limit < 0):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from behemoth import BiTimestamp, LocalTickstore
+from behemoth.layout import encode_name
 from tests.cli.test_read import behemoth
 from tests.legacy.hostile import GETPID, HANG, poison
 from tests.legacy.old_database import D1, END, T1, bars, small
@@ -35,7 +36,7 @@ def imported(old, *words):
 
 def test_an_import_says_what_it_did(old):
     """For people, after a warning; and a second time there is nothing to do."""
-    first = imported(old, "--yes")
+    first = imported(old, "--yes", "--table", "from 2019")
     assert first.returncode == 0, first.stderr
     assert first.stderr.startswith(
         "behemoth: warning: opening the files of a 2019 database can run"
@@ -45,12 +46,14 @@ def test_an_import_says_what_it_did(old):
     assert (
         "versions written 7 deletes written 2 already there 0 ticks 13 versions verified 7" in words
     )
-    again = imported(old, "--yes", "--json")
+    db = old.folder.parent / "db"
+    assert first.stdout.splitlines()[0] == f"{old.folder}, as the table from 2019 in {db}"
+    again = imported(old, "--yes", "--json", "--table", "from 2019")
     assert again.returncode == 0
     assert len(again.stderr.splitlines()) == 1
     told = json.loads(again.stdout)
     assert (told["inserts"], told["already_there"], told["bad"]) == (0, 9, [])
-    with LocalTickstore(old.folder.parent / "db" / "OLD") as store:
+    with LocalTickstore(db / encode_name("from 2019")) as store:
         assert len(store.select("BTC-USD")) == 6
 
 
@@ -61,7 +64,9 @@ def test_without_a_yes_and_without_a_terminal_nothing_is_opened(old):
     assert not (old.folder.parent / "db").exists()
 
 
-@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 1), (b"y\n", 0)])
+@pytest.mark.parametrize(
+    ("answer", "code"), [(b"n\n", 1), (b"y\n", 0), (b"\x04", 1)], ids=["no", "yes", "ctrl-d"]
+)
 def test_a_person_is_asked(old, answer, code):
     """No is taken for an answer."""
     person, terminal = pty.openpty()
@@ -77,6 +82,25 @@ def test_a_person_is_asked(old, answer, code):
     assert ended.returncode == code, ended.stderr
     assert f"Open the files of {old.folder}?" in ended.stderr
     assert db.exists() == (code == 0)
+    assert ended.stderr.endswith("behemoth: stopped; nothing was opened\n") == (code == 1)
+    assert "Abort" not in ended.stderr
+
+
+def test_ctrl_c_at_the_question_is_one_line(old):
+    """Pressed while it waits for the answer."""
+    person, terminal = pty.openpty()
+    words = [str(old.folder), "--db", str(old.folder.parent / "db"), "--table", "OLD"]
+    command = [sys.executable, "-m", "behemoth", "import-legacy", *words]
+    with subprocess.Popen(command, stdin=terminal, stderr=subprocess.PIPE) as importer:
+        asked = b""
+        while b"Open the files of" not in asked:
+            asked += os.read(importer.stderr.fileno(), 1000)
+        importer.send_signal(signal.SIGINT)
+        _, said = importer.communicate(timeout=60)
+    os.close(terminal)
+    os.close(person)
+    assert importer.returncode == 1
+    assert said.decode().endswith("\nbehemoth: stopped; nothing was opened\n")
 
 
 def test_ctrl_c_stops_it_in_one_line(old, tmp_path):
@@ -117,7 +141,7 @@ def test_bad_files_are_listed_and_can_be_left_out(old):
         "nothing was committed; restore them, or leave them out with --skip-bad" in stopped.stderr
     )
     skipped = imported(old, "--yes", "--skip-bad")
-    assert skipped.returncode == 0
+    assert skipped.returncode == 1
     assert "files left out 1" in " ".join(skipped.stdout.split())
     assert str(path) in skipped.stderr
 

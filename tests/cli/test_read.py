@@ -6,12 +6,15 @@ import csv
 import json
 import subprocess
 import sys
+from datetime import date
 
 import pytest
 from typer.testing import CliRunner
 
-from behemoth import __version__
-from behemoth.cli.app import app
+from behemoth import BiTimestamp, LocalTickstore, __version__
+from behemoth.cli.app import COMMANDS, app
+from tests.cli.conftest import TABLE
+from tests.tickstore.test_verbs import bars
 
 
 def run(db, *words):
@@ -51,6 +54,19 @@ def test_select_shows_ticks_as_of_a_time(db):
     assert "2 rows" in run(db, "select", "BTC-USD")
     assert "100 rows" in run(db, "select", "ETH-USD")
     assert "102 rows" in run(db, "select", "BTC-USD", "ETH-USD")
+
+
+def test_select_does_nothing_to_a_terminal(db):
+    """Control characters are escaped for eyes, and exact for machines."""
+    with LocalTickstore(db / TABLE) as store:
+        ticks = bars(1.0).assign(**{"note\x1b[1m": ["\x1b[2J\x07"]})
+        store.insert("E", BiTimestamp(date(2019, 11, 2)), ticks)
+    shown = run(db, "select", "E")
+    assert r"note\x1b[1m" in shown
+    assert r"\x1b[2J\x07" in shown
+    assert "\x1b" not in shown
+    assert "\x1b[2J\x07" in run(db, "select", "E", "--csv")
+    assert json.loads(run(db, "select", "E", "--json"))[0]["note\x1b[1m"] == "\x1b[2J\x07"
 
 
 def test_select_writes_a_file(db, tmp_path):
@@ -106,8 +122,7 @@ def test_reading_makes_no_folder(tmp_path):
 def test_every_command_explains_itself_with_an_example():
     """Help for all, and a version."""
     runner = CliRunner()
-    for command in app.registered_commands:
-        name = command.callback.__name__.replace("_", "-")
+    for name in COMMANDS:
         shown = runner.invoke(app, [name, "--help"], env={"COLUMNS": "200"}).stdout
         assert f"Example: behemoth {name}" in shown, name
     assert behemoth("--version").stdout == f"behemoth {__version__}\n"

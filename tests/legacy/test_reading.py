@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
+import tables
 
 from behemoth.bitemporal import LATEST_AS_OF, START_AS_OF
 from behemoth.legacy import protocol
-from behemoth.legacy.reading import serve
+from behemoth.legacy.reading import serve, why
 from behemoth.legacy.spawning import row_of
 from tests.legacy.old_database import D1, D2, END, START, T1, T2, OldDatabase, bars
 
@@ -141,14 +142,14 @@ def test_versions_that_disagree_are_told(tmp_path):
 def test_what_is_no_index_is_told(tmp_path):
     old = OldDatabase(tmp_path / "old")
     old.note("A", D1, 0, T1, END, "a")
-    for frame, why in [
+    for frame, reason in [
         (old.index().reset_index(), "not symbol, date"),
         (old.index().drop(columns=["path", "version"]), "it has no path, version"),
         (old.index()["path"], "not a DataFrame"),
     ]:
         (told,) = answers(old.write(frame))
         assert told["kind"] == "unreadable"
-        assert why in told["why"]
+        assert reason in told["why"]
     (old.folder / "index.h5").write_bytes(b"no HDF5")
     assert answers(old.folder)[0]["kind"] == "unreadable"
 
@@ -170,6 +171,27 @@ def test_a_file_has_one_frame_under_any_key(tmp_path):
     assert "holds 2 frames, not one: /one, /two" in twice["why"]
     assert "not Series" in odd["why"]
     assert gone["kind"] == "bad"
+
+
+@pytest.mark.parametrize("damage", ["text", "cut", "empty"])
+def test_a_damaged_file_is_told_in_one_short_line(tmp_path, damage):
+    """And not with a trace through the HDF5 library."""
+    old = OldDatabase(tmp_path / "old")
+    path = old.put("A", D1, 0, START, END, bars(D1, *range(1000)))
+    data = path.read_bytes()
+    path.write_bytes({"text": b"no HDF5", "cut": data[: len(data) // 2], "empty": b""}[damage])
+    told = answers(old.write(), request(path))[-1]
+    assert told == {"kind": "bad", "why": "it is no HDF5 file, or cut off"}
+
+
+def test_what_the_hdf5_library_says_becomes_one_short_line():
+    """Only the sentence behind its trace."""
+    trace = "HDF5 error back trace\n\n  File 'H5Z.c', line 1\n\nEnd of HDF5 error back trace\n\n"
+    error = tables.exceptions.HDF5ExtError(f"{trace}Problems reading\nthe array data.")
+    assert why(error) == "it is damaged: Problems reading the array data."
+    assert why(tables.exceptions.HDF5ExtError(trace + "x" * 1000)).endswith("xxx")
+    assert len(why(tables.exceptions.HDF5ExtError(trace + "x" * 1000))) == 200
+    assert len(why(ValueError("x " * 1000))) == 200
 
 
 def test_an_empty_index_lists_nothing(tmp_path):

@@ -137,3 +137,37 @@ class TestLocalStore(StoreContract):
         flushed.clear()
         store.sync([other])
         assert flushed == [folders[0].stat().st_ino]
+
+    @pytest.mark.parametrize("linked", ["2019", "2019/10", "log"])
+    def test_folders_behind_links_are_listed(self, store, root, tmp_path, linked):
+        """What a link to a folder leads to can be got, so it is listed too."""
+        keys = [KEY, "log/1"]
+        for key in keys:
+            store.put(key, b"ticks")
+        (root / linked).rename(tmp_path / "elsewhere")
+        (root / linked).symlink_to(tmp_path / "elsewhere")
+        assert store.keys("") == keys
+        assert [*store.keys("2019/"), *store.keys("log/")] == keys
+        assert [store.get(key) for key in store.keys("")] == [b"ticks"] * 2
+
+    def test_links_that_lead_back_are_not_followed(self, store, root, tmp_path):
+        """To a folder they are in, to themselves, or in a circle of two."""
+        store.put(KEY, b"ticks")
+        (root / "2019/self").symlink_to("self")
+        (root / "2019/10/up").symlink_to(root / "2019")
+        (tmp_path / "other").mkdir()
+        (root / "there").symlink_to(tmp_path / "other")
+        (tmp_path / "other/back").symlink_to(root)
+        (tmp_path / "other/note").write_text("")
+        assert store.keys("") == [KEY, "2019/self", "there/note"]
+
+    @pytest.mark.parametrize("linked", ["2019", "2019/10", "log", KEY])
+    def test_destroy_refuses_links(self, store, root, tmp_path, linked):
+        """What they lead to would stay, so nothing is removed, and the link is named."""
+        for key in (KEY, "log/1"):
+            store.put(key, b"ticks")
+        (root / linked).rename(tmp_path / "elsewhere")
+        (root / linked).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(EnvironmentFailed, match=f"{root / linked} is a symbolic link"):
+            store.destroy(["tmp", "2019"])
+        assert [store.get(key) for key in (KEY, "log/1")] == [b"ticks"] * 2

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from behemoth import LocalTickstore, errors
+from behemoth.layout import BEGINNING
 from behemoth.stores import LocalStore
 from behemoth.tickstore import Tickstore
 from tests.clock import Clock
@@ -36,7 +37,7 @@ def filled(checkpoint: bool) -> DamagedStore:
 
 LOGGED, CHECKPOINTED = filled(checkpoint=False), filled(checkpoint=True)
 SPLAYS = LOGGED.keys("2019/")
-ENTRIES = LOGGED.keys("log/")
+ENTRIES = [key for key in LOGGED.keys("log/") if key != BEGINNING]
 PARTS = ["root", "observations", "revisions"]
 """Of a checkpoint, in the order of its keys, which hold a random digest."""
 

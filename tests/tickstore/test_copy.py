@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from behemoth import LocalTickstore, MemoryTickstore, errors
+from behemoth.stores import LocalStore
 from tests.tickstore.test_verbs import AT, bars, prices
-from tests.tickstore.test_verify import at, fill, flip_time
+from tests.tickstore.test_verify import at, fill, flip_time, overwrite
 
 
 def assert_same(first, second):
@@ -70,8 +71,9 @@ def test_a_copy_never_mixes_with_something_else(local, tmp_path):
     other.insert("A", AT, bars(1.0))
     with pytest.raises(errors.Conflict, match="no earlier state"):
         local.copy(tmp_path / "OTHER")
+    local.copy(tmp_path / "LATER")
     with pytest.raises(errors.Conflict, match="no earlier state"):
-        local.copy(local.path, at=local.log()["token"].iloc[0])
+        local.copy(tmp_path / "LATER", at=local.log()["token"].iloc[0])
     (tmp_path / "COPY/2019/10/31").mkdir(parents=True)
     (tmp_path / "COPY/2019/10/31/A_0000.h5").write_bytes(b"other")
     with pytest.raises(errors.Conflict, match="other content"):
@@ -99,7 +101,9 @@ def test_a_damaged_splay_stops_a_copy_and_is_named(local, tmp_path):
     """Damage is not handed on; the commits before it are copied."""
     fill(local)
     flip_time(local.path / "2019/11/01/A_0000.h5")
-    with pytest.raises(errors.Corrupt, match="A_0000"):
+    with pytest.raises(
+        errors.Corrupt, match=r"A_0000.*reindex\(into=...\) makes a new table of all"
+    ):
         local.copy(tmp_path / "COPY")
     assert LocalTickstore(tmp_path / "COPY").log().index.tolist() == [1]
 
@@ -116,3 +120,71 @@ def test_a_table_in_memory_can_be_kept(tmp_path):
     memory.insert("A", at(0), bars(1.0))
     memory.copy(tmp_path / "KEPT")
     assert prices(LocalTickstore(tmp_path / "KEPT").select("A")) == [1.0]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "tmp/notes.txt", "2019/10/31/B_0000.h5"])
+def test_a_copy_goes_into_no_folder_of_somebody_else(local, tmp_path, name):
+    """Neither empty nor a table: nothing is written."""
+    fill(local)
+    theirs = tmp_path / "THEIRS" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    with pytest.raises(errors.Conflict, match=f"neither empty nor a table: .*{name}"):
+        local.copy(tmp_path / "THEIRS")
+    assert [path for path in (tmp_path / "THEIRS").rglob("*") if path.is_file()] == [theirs]
+
+
+def test_a_copy_that_was_killed_before_its_first_commit_goes_on(local, tmp_path):
+    """Splays of that commit and staged bytes are its own."""
+    fill(local)
+    name = "2019/10/31/A_0000.h5"
+    LocalStore(tmp_path / "COPY").put(name, (local.path / name).read_bytes())
+    LocalStore(tmp_path / "COPY").stage(b"half")
+    local.copy(tmp_path / "COPY")
+    assert_same(LocalTickstore(tmp_path / "COPY"), local)
+
+
+@pytest.mark.parametrize("verb", ["copy", "reindex"])
+@pytest.mark.parametrize("where", [".", "sub/COPY", "index", "..", "../LINK/COPY"])
+def test_no_table_goes_into_another(local, tmp_path, verb, where):
+    """Nor around it, whatever the path is called."""
+    fill(local)
+    (tmp_path / "LINK").symlink_to(local.path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(errors.BadRequest, match="one inside the other"):
+        getattr(local, verb)(local.path / where)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("verb", ["copy", "reindex"])
+@pytest.mark.parametrize("destination", ["", 3, b"COPY", "CO\0PY", "CO\ud800PY"])
+def test_a_destination_is_a_path(local, verb, destination):
+    """One clear line, and nothing is written."""
+    fill(local)
+    with pytest.raises(errors.BadRequest, match=r"a table is in a folder, not in [^\n]*\Z"):
+        getattr(local, verb)(destination)
+
+
+def test_copying_again_brings_back_what_the_copy_lost(local, tmp_path):
+    """Each splay of the earlier commits is looked for."""
+    fill(local)
+    local.copy(tmp_path / "COPY")
+    for name in ("2019/10/31/A_0000.h5", "2019/11/02/A_0000.h5"):
+        (tmp_path / "COPY" / name).unlink()
+    local.copy(tmp_path / "COPY")
+    copy = LocalTickstore(tmp_path / "COPY")
+    assert copy.verify().empty
+    assert_same(copy, local)
+
+
+def test_copying_again_names_a_splay_of_another_size(local, tmp_path):
+    """It is not overwritten: remove it, and it is copied anew."""
+    fill(local)
+    local.copy(tmp_path / "COPY")
+    cut = tmp_path / "COPY/2019/11/02/A_0000.h5"
+    overwrite(cut, cut.read_bytes()[:-1])
+    with pytest.raises(errors.Corrupt, match=f"{cut} has .*: remove it and copy again"):
+        local.copy(tmp_path / "COPY")
+    cut.unlink()
+    local.copy(tmp_path / "COPY")
+    assert LocalTickstore(tmp_path / "COPY").verify().empty

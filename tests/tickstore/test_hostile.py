@@ -333,8 +333,8 @@ def test_any_name_can_name_a_table(tmp_path, name):
     assert files(tmp_path) == []
     LocalTickstore(db / layout.encode_name(name)).insert(name, AT, bars(1.0))
     (folder,) = db.iterdir()
-    assert len(files(folder)) == 2
-    assert len(files(tmp_path)) == 2
+    assert len(files(folder)) == 3
+    assert len(files(tmp_path)) == 3
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == [name]

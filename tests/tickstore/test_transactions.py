@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -75,6 +76,66 @@ def test_a_transaction_is_over_after_its_block(store):
         many.insert("A", AT, bars(1.0))
     with pytest.raises(errors.BadRequest, match="over"):
         many.insert("B", AT, bars(1.0))
+
+
+def test_a_transaction_is_used_in_one_with_block(store):
+    """Neither before it nor a second time; nothing is forgotten in silence."""
+    seen = Observation("A", "by hand", "bars", DAY_TIME, DAY_TIME, DAY_TIME, "complete", 1)
+    many = store.transaction()
+    for verb in (
+        lambda: many.insert("A", AT, bars(1.0)),
+        lambda: many.delete("A", AT),
+        lambda: many.undelete("A", AT),
+        lambda: many.observe([seen]),
+    ):
+        with pytest.raises(errors.BadRequest, match="use it in a with block"):
+            verb()
+    with many:
+        many.insert("A", AT, bars(1.0))
+    with pytest.raises(errors.BadRequest, match="begin another"), many:
+        pass
+    assert store.token.startswith("1-")
+
+
+def test_what_is_raised_in_a_block_is_what_the_caller_sees(store):
+    """Also where somebody has ended the transaction already, and out of a caller's generator."""
+
+    def spoiled():
+        yield from ()
+        raise TypeError("mine")
+
+    def ended():
+        with store.transaction() as many:
+            many.__exit__(None, None, None)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ended()
+    with pytest.raises(TypeError, match="mine"):
+        store.observe(spoiled())
+    with pytest.raises(errors.BadRequest, match="a list of Observation"):
+        store.observe(3)
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.int32, np.uint8])
+def test_an_expected_version_is_a_whole_number_of_any_kind(store, kind):
+    """As the index of `versions` gives it."""
+    store.insert("A", AT, bars(1.0))
+    with pytest.raises(errors.Conflict):
+        store.insert("A", AT, bars(2.0), expected_version=kind(1))
+    assert store.insert("A", AT, bars(2.0), expected_version=kind(0)).version == 1
+
+
+@pytest.mark.parametrize("wrong", [True, np.True_, 0.0, np.float64(0), "0", -2, np.int64(-2)])
+def test_an_expected_version_is_nothing_else(store, wrong):
+    """Not even what Python would take for one."""
+    for verb, words in (
+        (store.insert, ("A", AT, bars(1.0))),
+        (store.delete, ("A", AT)),
+        (store.undelete, ("A", AT)),
+    ):
+        with pytest.raises(errors.BadRequest, match="expected_version"):
+            verb(*words, expected_version=wrong)
 
 
 def test_insert_many_gives_one_revision_for_each_frame(store):
@@ -168,6 +229,7 @@ def test_the_log_says_who_when_why_and_with_what(store, clock):
     assert log["deletes"].tolist() == [0, 0, 1]
     assert "@" in log["who"].iloc[0]
     assert log["tool"].iloc[0].startswith("behemoth ")
+    assert log["unknown"].tolist() == [(), (), ()]
     assert log["token"].iloc[-1] == store.token
     assert store.log("B").index.tolist() == [2, 3]
     assert store.log(limit=1).index.tolist() == [3]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import h5py
 import pandas as pd
 import pytest
 
-from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, errors
-from behemoth.log import seal
-from behemoth.stores import LocalStore
-from behemoth.tickstore import Tickstore
+from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, Observation, errors
+from behemoth.log import Commit, decode, encode, seal, unseal
+from behemoth.stores import LocalStore, MemoryStore
+from behemoth.tickstore import Tickstore, verifying
 from tests.tickstore.test_verbs import AT, DAY, bars, prices
+
+NOON = datetime(2019, 10, 31, 12, tzinfo=UTC)
 
 
 def at(number):
@@ -134,14 +137,57 @@ def test_entries_whose_versions_do_not_increase_are_found(local):
     """Well sealed and wrong all the same."""
     fill(local, 1)
     entry = LocalStore(local.path).get("log/0000000002.json")
-    from behemoth.log import Commit, decode, encode
-
     commit, tip = decode(entry, "it")
     key = "log/0000000006.json"
     last, tip = decode(LocalStore(local.path).get("log/0000000005.json"), "it")
     wrong = Commit(6, "x", last.time + timedelta(1), tip.digest, "", "", "", "", commit.revisions)
     (local.path / key).write_bytes(encode(wrong))
     assert ("log", key) in problems(LocalTickstore(local.path).verify())
+
+
+def test_a_revision_that_is_known_from_after_its_commit_is_found(local):
+    """No writer makes one: an answer as of now would change by itself."""
+    local.insert("A", AT, bars(1.0))
+    key = "log/0000000001.json"
+    commit, _ = decode(LocalStore(local.path).get(key), "it")
+    late = replace(commit.revisions[0], start_time=commit.time + timedelta(1))
+    overwrite(local.path / key, encode(replace(commit, revisions=(late,))))
+    (finding,) = LocalTickstore(local.path).verify().to_dict("records")
+    assert (finding["problem"], finding["path"], finding["version"]) == ("log", key, 0)
+    assert "after its commit" in finding["detail"]
+
+
+class Unreadable(MemoryStore):
+    """Fails to read or to list what has this key."""
+
+    key = ""
+
+    def get(self, key):
+        """Fail for a key."""
+        if key == self.key:
+            raise errors.EnvironmentFailed(f"cannot read {key}: input/output error")
+        return super().get(key)
+
+    def keys(self, prefix):
+        """Fail for a folder."""
+        if prefix == self.key:
+            raise errors.EnvironmentFailed(f"cannot list {prefix}: input/output error")
+        return super().keys(prefix)
+
+
+@pytest.mark.parametrize("failing", ["root", "revisions", "folder"])
+def test_a_checkpoint_that_the_disk_refuses_is_a_finding(clock, failing):
+    """All else is checked all the same."""
+    store = Unreadable()
+    token = fill(Tickstore(store, clock=clock)).token
+    Tickstore(store, clock=clock).flush()
+    root, revisions = f"index/{token}.json", f"index/{token}/A.revisions.h5"
+    if failing == "folder":
+        store.remove(revisions)
+    store.key = {"root": root, "revisions": revisions, "folder": "index/"}[failing]
+    (finding,) = verifying.verify(store).findings
+    assert (finding.problem, finding.path) == ("checkpoint", root)
+    assert "input/output error" in finding.detail
 
 
 def test_orphans_and_leftovers_of_a_crash_are_put_aside(local):
@@ -202,8 +248,6 @@ def test_checkpoints_that_differ_from_the_log_are_made_anew(local, which):
     elif which == "revisions":
         flip(local.path / f"index/{token}/A.revisions.h5")
     else:
-        from behemoth.log import unseal
-
         root = local.path / f"index/{token}.json"
         text, _ = unseal(root.read_bytes(), "it")
         del text["symbols"]["btc/usd"]
@@ -276,3 +320,54 @@ def test_a_table_to_read_can_be_verified_but_not_repaired(local):
         reader.verify(repair=True)
     with pytest.raises(errors.ReadOnly):
         reader.reindex()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
+def test_the_file_of_an_undelete_whose_insert_nobody_knows_is_checked(local, tmp_path, damage):
+    """A new table out of a damaged one may have an undelete without its insert."""
+    for symbol in ("X", "S"):
+        local.insert(symbol, AT, bars(1.0))
+    local.delete("S", AT)
+    local.undelete("S", AT)
+    (local.path / "log/0000000002.json").unlink()
+    LocalTickstore(local.path).reindex(into=tmp_path / "NEW")
+    new = LocalTickstore(tmp_path / "NEW")
+    assert new.verify().empty
+    key = "2019/10/31/S_0000.h5"
+    (flip_time if damage == "flipped" else type(new.path).unlink)(new.path / key)
+    found = new.verify()
+    assert problems(found) == [("damaged" if damage == "flipped" else "missing", key)]
+    assert found["version"].tolist() == [0]
+
+
+@pytest.mark.parametrize("folder", ["log", "2019", "index"])
+def test_a_folder_may_be_a_link(local, tmp_path, folder):
+    """Damage behind it is found, repair takes nothing away, and destroy refuses to begin."""
+    fill(local).flush()
+    (local.path / folder).rename(tmp_path / "ELSEWHERE")
+    (local.path / folder).symlink_to(tmp_path / "ELSEWHERE")
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    linked = LocalTickstore(local.path, clock=local._clock)
+    assert linked.verify(repair=True).empty
+    assert prices(linked.select("A")) == [0.0, 8.0, 2.0, 3.0]
+    with pytest.raises(errors.EnvironmentFailed, match=f"{folder} is a symbolic link"):
+        linked.destroy()
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == files
+    (local.path / "log/0000000003.json").unlink()
+    assert problems(LocalTickstore(local.path).verify(repair=True)) == [
+        ("log", "log/0000000003.json")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "rows"),
+    [("complete", True), ("complete", 2**63), ("complete", -1), ("done", 1), ("", 1)],
+)
+def test_an_observation_that_no_checkpoint_could_keep_is_refused(outcome, rows):
+    """Before it is committed; the largest that can be kept is kept."""
+    with pytest.raises(errors.BadRequest, match="an observation's"):
+        Observation("A", "by hand", "bars", NOON, NOON, NOON, outcome, rows)
+    store = MemoryTickstore()
+    store.observe([Observation("A", "by hand", "bars", NOON, NOON, NOON, "partial", 2**63 - 1)])
+    store.flush()
+    assert store.verify().empty

@@ -1,0 +1,110 @@
+"""How commands end early, and what they do not load."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.cli.conftest import TABLE
+from tests.cli.test_maintain import SPLAY
+
+BEHEMOTH = [sys.executable, "-W", "error", "-m", "behemoth"]
+ENTRY = "log/0000000002.json"
+
+
+def stopped_at(path, *words):
+    """Run a command until it opens a file, press Ctrl-C there; give its code and last words."""
+    path.unlink()
+    os.mkfifo(path)  # whoever opens it to read waits for a writer
+    with subprocess.Popen([*BEHEMOTH, *words], stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while True:
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            try:
+                writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+                break
+            except OSError:  # nobody reads yet
+                time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        os.close(writer)
+    return process.returncode, said
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "then"),
+    [
+        (["verify"], SPLAY, "; run it again"),
+        (["copy", "COPY"], SPLAY, "; the same command goes on from there"),
+        (["reindex"], ENTRY, "; run it again"),
+        (["reindex", "--into", "NEW"], ENTRY, "; run it again, into an empty folder"),
+        (["select", "BTC-USD", "--as-of", "2020-01-01T00:30"], SPLAY, ""),
+        (["symbols"], ENTRY, ""),
+    ],
+    ids=["verify", "copy", "reindex", "reindex into", "select", "symbols"],
+)
+def test_ctrl_c_is_one_line_and_exit_code_1(db, tmp_path, monkeypatch, words, at, then):
+    """It says what holds, and how to go on."""
+    monkeypatch.chdir(tmp_path)
+    code, said = stopped_at(db / TABLE / at, *words, "--db", str(db))
+    assert (code, said) == (1, f"behemoth: stopped; nothing is lost{then}\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["select", "ETH-USD", "--csv"],
+        ["select", "ETH-USD"],
+        ["symbols"],
+        ["versions", "BTC-USD"],
+        ["log"],
+        ["log", "--json"],
+        ["verify"],
+        ["--help"],
+    ],
+    ids=" ".join,
+)
+def test_an_output_that_nobody_reads_ends_quietly(db, words):
+    """As in ``| head``: exit code 1, since not all was said, and no message."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    options = [] if words == ["--help"] else ["--db", str(db)]
+    ended = subprocess.run(
+        [*BEHEMOTH, *words, *options],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+LOADED = """
+import json, sys
+sys.argv = ["behemoth", *sys.argv[1:]]
+from behemoth.cli import main
+try:
+    main()
+finally:
+    print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_a_command_loads_only_what_it_needs(db):
+    """No exchange client to list symbols."""
+    said = subprocess.check_output(
+        [sys.executable, "-c", LOADED, "symbols", "--db", str(db)], text=True, timeout=60
+    )
+    loaded = json.loads(said.splitlines()[-1])
+    others = ("httpx", "tenacity", "behemoth.torture", "behemoth.legacy", "behemoth.feeds")
+    assert [name for name in loaded if name.startswith(others)] == []
+    assert "behemoth.cli.read" in loaded
