@@ -184,12 +184,13 @@ class Bench:
         with sessions(self._of(projects=True), place, sample) as all_of_them:
             some = {name: all_of_them[name] for name in self._of(writes=True)}
             self._ingest(some, days, figures.TRADES_INGEST)
+            for name in some:
+                size, _ = machine.on_disk(place / WAYS[name].home)
+                self.figures.add(figures.TRADES_DISK, name, size)
             some = {name: all_of_them[name] for name in self._of(reads=True, projects=True)}
             self._read(figures.TRADES_DAY, some, "select", **one_day)
             wanted = {**one_day, "columns": ["price"]}
             answers = self._read(figures.TRADES_COLUMN, some, "select", **wanted)
-        for name in self._of(writes=True):
-            self.figures.add(figures.TRADES_DISK, name, machine.on_disk(place / WAYS[name].home)[0])
         if COLD in answers:
             self.figures.add(figures.COLUMN_BYTES, COLD, answers[COLD][-1]["bytes_read"])
             self.figures.add(figures.COLUMN_BYTES, CHUNKS, column_bytes(place / US, day))
