@@ -122,6 +122,20 @@ def test_corrections_deletes_and_new_days_are_seen_at_once(warm, path):
         assert_same(warm, path)
 
 
+def test_an_image_that_is_current_is_not_written_again(warm, path):
+    """Asking for another time, again and again, decodes what it needs and no more."""
+    before = warm.log()["time"].max()
+    for number in range(DAYS):
+        warm.insert("A", at(number), day_of(number, seed=3))
+    for _ in range(2):
+        warm.select("A")
+    files = {file.name: file.stat().st_ino for file in (path / "cache/A").iterdir()}
+    for _ in range(3):
+        assert_same(warm, path, as_of_time=before)
+    after = {file.name: file.stat().st_ino for file in (path / "cache/A").iterdir()}
+    assert files == after
+
+
 def test_days_whose_columns_differ_are_never_kept(warm, path):
     """They are joined from their splays, each time."""
     warm.insert("A", at(DAYS), day_of(DAYS).rename(columns={"open": "first"}))
