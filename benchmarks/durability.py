@@ -21,12 +21,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Timer
 
-from behemoth import __version__
-from benchmarks import ledger
+from benchmarks import ledger, machine
 from benchmarks.contenders import CONTENDERS, MOST_NUMBERS, ROWS, Found, Pair
 from benchmarks.ledger import Kill, Race, Setting
 
@@ -241,45 +239,20 @@ def write_for_a_while(
 
 def setting(name: str, size: Size, contenders: Sequence[str], folder: Path) -> Setting:
     """Say when, where and on which packages."""
-    packages = {"behemoth": __version__}
-    for contender in contenders:
-        for package in CONTENDERS[contender].packages:
-            if package not in packages:
-                packages[package] = version(package)
+    used = [package for contender in contenders for package in CONTENDERS[contender].packages]
     return Setting(
         f"{datetime.now(UTC):%Y-%m-%d}",
         name,
         platform.python_version(),
         f"{platform.system()} {platform.machine()}",
         os.cpu_count() or 1,
-        file_system(folder),
-        packages,
+        machine.file_system(folder),
+        machine.versions(["behemoth", *used]),
         size.workers,
         size.commits,
         size.kills,
         size.seconds,
     )
-
-
-def file_system(folder: Path) -> str:
-    """Name the kind of file system that a folder lies on, where the system tells."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return "unknown"
-    rows = [row.split() for row in mounts.read_text(encoding="utf-8").splitlines()]
-    over = [row for row in rows if folder.resolve().is_relative_to(row[1])]
-    return max(over, key=lambda row: len(row[1]))[2]
-
-
-def installed(contender: str) -> bool:
-    """Tell whether what a contender needs is there."""
-    try:
-        for package in CONTENDERS[contender].packages:
-            if package != "behemoth":
-                version(package)
-    except PackageNotFoundError:
-        return False
-    return True
 
 
 def measure(
@@ -316,7 +289,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size, wanted = SIZES[given.size], given.only or list(CONTENDERS)
     if given.into:
         ledger.into(given.into.read_text(encoding="utf-8"), "")  # before it takes minutes
-    for name in (missing := [name for name in wanted if not installed(name)]):
+    for name in (
+        missing := [name for name in wanted if not machine.installed(CONTENDERS[name].packages)]
+    ):
         print(f"{name}: not installed, left out; scripts/peers installs it", file=sys.stderr)
     contenders = [name for name in wanted if name not in missing]
     with tempfile.TemporaryDirectory(prefix="behemoth-peers-") as folder:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from benchmarks import markdown
 from benchmarks.contenders import CONTENDERS, ROWS, Pair
 
 START, END = "<!-- ledger -->", "<!-- /ledger -->"
@@ -98,7 +99,7 @@ def page(setting: Setting, races: Iterable[Race], kills: Iterable[Kill]) -> str:
             "acknowledged, and a fresh process does not read all of it when the writers have "
             "ended. Doubled: there more than once. Torn: there in part. An error is a commit that "
             "was refused or that failed; it loses nothing by itself.",
-            _table(
+            markdown.table(
                 "store|commits go to|asked|acknowledged|present|lost|doubled|torn|errors|seconds",
                 [_race(race) for race in races],
             ),
@@ -107,33 +108,23 @@ def page(setting: Setting, races: Iterable[Race], kills: Iterable[Kill]) -> str:
             "read everything that was acknowledged so far; the seconds include the start of every "
             "process. The operating system goes on, so this says nothing about a power cut; what a "
             "commit asks of the disk stands below.",
-            _table(
+            markdown.table(
                 "store|commits go to|kills|acknowledged|lost|doubled|torn|could not be opened|"
                 "unreadable files|errors|seconds",
                 [_kill(kill) for kill in kills],
             ),
-            _bullets(
+            markdown.bullets(
                 "How each was used; its syncs as strace showed them, outside this run",
                 _uses([*races, *kills]),
             ),
-            _bullets("Errors, as they were raised", _kinds([*races, *kills])),
+            markdown.bullets("Errors, as they were raised", _kinds([*races, *kills])),
         ]
     ).rstrip()
 
 
 def into(text: str, ledger: str) -> str:
-    """Put a ledger between the two markers of a page.
-
-    Raises
-    ------
-    ValueError
-        When the page does not hold each marker once, in order.
-    """
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end) or text.count(START) != 1 or text.count(END) != 1:
-        raise ValueError(f"the page needs {START} and then {END}, each once")
-    return f"{before}{START}\n{ledger.strip()}\n{END}{after}"
+    """Put a ledger between the two markers of a page."""
+    return markdown.into(text, ledger, START, END)
 
 
 def _measured(setting: Setting) -> str:
@@ -195,13 +186,3 @@ def _kinds(lines: Sequence[Race | Kill]) -> list[str]:
         if len(kinds) > len(most):
             shown.append(f"{line.contender}, {what}: {len(kinds) - len(most)} more kinds")
     return shown
-
-
-def _table(header: str, rows: Iterable[Sequence[str]]) -> str:
-    names = header.split("|")
-    lines = [names, ["---"] * 2 + ["---:"] * (len(names) - 2), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
-
-
-def _bullets(title: str, lines: Sequence[str]) -> str:
-    return f"**{title}.**\n\n" + "\n".join(f"- {line}" for line in lines or ["none"])

@@ -22,7 +22,17 @@ FILES = {
     "pyproject.toml",
 }
 MADE_BY_TOOLS = {"build", "db", "demo", "dist"}
-SCRIPTS = {"check", "demo", "environment", "peers", "picture", "test", "test-oldest", "torture"}
+SCRIPTS = {
+    "bench",
+    "check",
+    "demo",
+    "environment",
+    "peers",
+    "picture",
+    "test",
+    "test-oldest",
+    "torture",
+}
 ADRS = [
     "0001-columnar-splays-that-pandas-reads.md",
     "0002-a-log-is-the-truth-and-the-index-is-derived.md",

@@ -122,7 +122,8 @@ def gather(
     ready = ready or {}
     if len(ready) == len(rows):
         return concatenate([ready[number] for number in range(len(rows))])
-    _, shape = open_at(next(number for number in range(len(rows)) if number not in ready))
+    beginning = next(number for number in range(len(rows)) if number not in ready)
+    opened, shape = open_at(beginning)
     target = Target.of(shape, sum(rows), columns)
     if target is None:
         return None
@@ -134,7 +135,7 @@ def gather(
             if number in ready:
                 same = target.put(ready[number], start, end)
             else:
-                container, found = open_at(number)
+                container, found = (opened, shape) if number == beginning else open_at(number)
                 same = found is shape
                 if same:
                     target.decode(container, start, end)

@@ -33,7 +33,7 @@ THREADED = 1 << 20
 """Bytes of a file from which on more threads than one help."""
 
 RUN = 8
-"""Days from which on mapping an image pays."""
+"""Days from which on mapping an image pays, however few ticks they have."""
 
 KEPT_ROWS = 100_000
 """Ticks from which on an answer is worth keeping."""
@@ -53,6 +53,11 @@ def _days(rows: Rows) -> Days:
         days[name] = rows[name]
     days["digest"] = rows["digest_0"]
     return days
+
+
+def _pays(rows: Rows) -> bool:
+    """Say whether mapping these days is faster than decoding them."""
+    return len(rows) >= RUN or bool(rows["rows"].sum() >= KEPT_ROWS)
 
 
 def _parts(count: int, runs: Iterable[range]) -> list[range]:
@@ -212,7 +217,7 @@ class Reader:
     ) -> dict[range, Ticks]:
         """Find the runs of days that an image holds, by their places."""
         images = self._images
-        image = images.find(symbol) if images and len(shown) >= RUN else None
+        image = images.find(symbol) if images and _pays(shown) else None
         if (
             images is None
             or image is None
@@ -225,7 +230,7 @@ class Reader:
         runs = [
             range(low, high)
             for low, high in pairwise(edges)
-            if places[low] >= 0 and high - low >= RUN
+            if places[low] >= 0 and _pays(shown[low:high])
         ]
         try:
             return {
@@ -245,6 +250,9 @@ class Reader:
             return
         latest = self._state.timeline(symbol).shown()
         latest = latest[latest["rows"] > 0]
+        image = self._images.find(symbol)
+        if image is not None and np.array_equal(image.days, _days(latest)):
+            return  # what was asked for is of another time
         sources = self._sources(symbol, latest)
         ticks = None
         if not np.any(latest["last"][:-1] > latest["first"][1:]):

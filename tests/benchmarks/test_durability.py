@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import durability, ledger
+from benchmarks import durability, ledger, machine
 from benchmarks.contenders import CONTENDERS, ROWS
 from benchmarks.durability import Said
 from benchmarks.ledger import Balance, Kill, Race, Setting
+from benchmarks.speed.peers import WAYS
 
 ROOT = Path(__file__).parents[2]
 A, B = (0, 0), (1, 0)
@@ -163,7 +164,8 @@ def test_behemoth_loses_nothing_and_opens_after_a_kill(tmp_path, capfd):
 
 
 def test_what_is_not_installed_is_named():
-    assert durability.installed("behemoth-versions")
+    assert machine.installed(["behemoth", "numpy"])
+    assert not machine.installed(["behemoth", "no-such-package"])
     assert all(contender.packages for contender in CONTENDERS.values())
 
 
@@ -173,7 +175,8 @@ def test_every_peer_is_pinned_exactly():
     assert [
         line for line in wanted if not re.match(r"[\w-]+==[\d.]+(; python_version .*)?$", line)
     ] == []
-    used = {package for contender in CONTENDERS.values() for package in contender.packages}
+    contenders = [*CONTENDERS.values(), *WAYS.values()]
+    used = {package for contender in contenders for package in contender.packages}
     assert used - {"behemoth"} <= {line.partition("==")[0] for line in wanted}
 
 

@@ -36,6 +36,7 @@ def is_same_checkpoint(data):
     return frame.index.equals(REVISIONS.index) and frame.equals(REVISIONS)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("flip", [0x01, 0xFF])
 def test_any_byte_of_a_splay_may_flip(flip):
     """With any byte changed, a splay gives exactly its ticks or is found corrupt."""
@@ -50,6 +51,7 @@ def test_any_byte_of_a_splay_may_flip(flip):
     assert found > 500
 
 
+@pytest.mark.sweep
 def test_any_byte_of_a_checkpoint_may_flip():
     """With any byte changed, a checkpoint gives exactly its revisions or is found corrupt."""
     data, found = bytearray(CHECKPOINT), 0
@@ -72,6 +74,7 @@ def test_a_splay_may_end_anywhere():
         splay_digest(SPLAY.data + b"\0")
 
 
+@pytest.mark.sweep
 def test_a_checkpoint_may_end_anywhere():
     """A checkpoint that was cut off gives exactly its revisions or is found corrupt."""
     found = 0

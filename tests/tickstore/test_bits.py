@@ -16,6 +16,8 @@ from tests.profile import FULL
 from tests.tickstore.faulty import DamagedStore
 from tests.tickstore.histories import DAYS, Step, frame_facts, say, ticks_at
 
+pytestmark = pytest.mark.sweep
+
 A = "BTC-USD"
 CHANGES = {"bit": lambda old: old ^ 0x10}
 if FULL:

@@ -41,6 +41,8 @@ from tests.tickstore.histories import (
     ticks_at,
 )
 
+pytestmark = pytest.mark.sweep
+
 A, B, C, NEW = SYMBOLS
 START = datetime(2020, 1, 1, tzinfo=UTC)
 NOW = START + timedelta(hours=1)

@@ -23,6 +23,8 @@ from tests.tickstore.faulty import KINDS, LOST, TORN, FaultyStore, in_memory
 from tests.tickstore.histories import SYMBOLS, Answers, Step, answers, frame_facts, say, ticks_at
 from tests.tickstore.test_faults import HISTORY, NOW, VERBS, faults, history, opened
 
+pytestmark = pytest.mark.sweep
+
 A, B, C, NEW = SYMBOLS
 KINDS_TRIED = KINDS if FULL else ("before", TORN, LOST)
 OF_READS = KINDS if FULL else ("before", LOST)

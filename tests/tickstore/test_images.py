@@ -122,6 +122,20 @@ def test_corrections_deletes_and_new_days_are_seen_at_once(warm, path):
         assert_same(warm, path)
 
 
+def test_an_image_that_is_current_is_not_written_again(warm, path):
+    """Asking for another time, again and again, decodes what it needs and no more."""
+    before = warm.log()["time"].max()
+    for number in range(DAYS):
+        warm.insert("A", at(number), day_of(number, seed=3))
+    for _ in range(2):
+        warm.select("A")
+    files = {file.name: file.stat().st_ino for file in (path / "cache/A").iterdir()}
+    for _ in range(3):
+        assert_same(warm, path, as_of_time=before)
+    after = {file.name: file.stat().st_ino for file in (path / "cache/A").iterdir()}
+    assert files == after
+
+
 def test_days_whose_columns_differ_are_never_kept(warm, path):
     """They are joined from their splays, each time."""
     warm.insert("A", at(DAYS), day_of(DAYS).rename(columns={"open": "first"}))
@@ -155,6 +169,7 @@ def test_a_frame_survives_its_image(warm):
     pd.testing.assert_frame_equal(held, held_expected)
 
 
+@pytest.mark.sweep
 @pytest.mark.usefixtures("warm")
 def test_damage_is_found_and_the_splays_answer(path):
     """Any byte of any file, any length, any file gone; a new image is written later."""
@@ -239,6 +254,7 @@ print("same")
 """
 
 
+@pytest.mark.sweep
 def test_processes_share_images_while_a_writer_is_at_work(warm, path):
     """Two readers that write and use images, and a writer that corrects and appends."""
     command = [sys.executable, "-c", READER, str(path)]

@@ -258,6 +258,7 @@ class TickstoreMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.sweep
 def test_any_history_answers_as_the_model_does():
     """Laws 1 to 5, 7, 8 and 10: 400 steps and more, or with the full profile 10,000."""
     with warnings.catch_warnings():

@@ -20,6 +20,8 @@ from behemoth.torture import Settings, torture
 from tests.tickstore.test_verbs import AT, DAY, bars, prices
 from tests.torture.halted import HALTED, VERBS
 
+pytestmark = pytest.mark.sweep
+
 CROWDS = {
     "one symbol": {"verbs": {"insert": 1}, "symbols": 1},
     "many symbols": {"verbs": {"insert": 1}, "symbols": 24},

@@ -13,6 +13,8 @@ from behemoth.torture import Settings, torture
 from tests.tickstore.test_verbs import AT, bars, prices
 from tests.torture.halted import HALTED, VERBS
 
+pytestmark = pytest.mark.sweep
+
 CREWS = {
     "a writer alone": {"writers": 1, "readers": 0, "repairers": 0, "stops": 0},
     "a writer and a repair": {"writers": 1, "readers": 0, "repairers": 1, "stops": 0},
