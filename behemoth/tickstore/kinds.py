@@ -94,8 +94,14 @@ def sum_up(revision: Revision) -> Summary:
 
 def read_revisions(data: bytes, _: File, name: str) -> Sheet:
     """Read a page of revisions, of any format."""
-    names, codes, rows = index.from_checkpoint(codec.read_checkpoint(data, name))
-    return Sheet(tuple(names), codes, rows)
+    page = codec.read_page(data, name)
+    symbols, dates, versions = page.codes
+    try:
+        days = (page.dates // index.DAY)[dates]
+        rows = index.from_checkpoint(days, page.versions[versions], page.columns)
+    except KeyError as error:
+        raise Corrupt(f"{name} is not what it promises: it has no {error}") from error
+    return Sheet(tuple(page.symbols), symbols, rows)
 
 
 def _revisions_in(store: ObjectStore, file: File) -> Mapping[str, Summary]:
