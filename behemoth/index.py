@@ -7,7 +7,7 @@ the log at any time. Knows neither files nor the log's entries, only revisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
@@ -46,6 +46,9 @@ WAITING = 256
 """How many revisions wait to be sorted in: so many, or this part of those that are sorted."""
 
 SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+DAY = 86_400 * 10**9
+"""Nanoseconds."""
+
 NOTHING = np.iinfo(np.int64).min
 """First and last tick of a splay without ticks; pandas' NaT."""
 
@@ -306,18 +309,14 @@ def checkpoint(names: Sequence[str], codes: Array, rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(data, index=index)
 
 
-def from_checkpoint(frame: pd.DataFrame) -> tuple[list[str], Array, Rows]:
-    """Undo `checkpoint`."""
-    rows, index = np.empty(len(frame), dtype=ROW), frame.index
-    if not isinstance(index, pd.MultiIndex):
-        raise TypeError("a checkpoint has an index of several levels")
-    days = np.asarray(index.levels[1]).astype("M8[D]").astype(np.int64)
-    rows["date"] = days[index.codes[1]]
-    rows["version"] = np.asarray(index.levels[2])[index.codes[2]]
+def from_checkpoint(days: Array, versions: Array, columns: Mapping[str, Array]) -> Rows:
+    """Undo `checkpoint`, given the index row by row (dates in days since 1970) and the columns."""
+    rows = np.empty(len(days), dtype=ROW)
+    rows["date"], rows["version"] = days, versions
     for name in ROW.names or ():
         if name not in ("date", "version"):
-            rows[name] = frame[name]
-    return index.levels[0].tolist(), np.asarray(index.codes[0]), rows
+            rows[name] = columns[name]
+    return rows
 
 
 def digests(rows: Rows) -> list[str]:

@@ -200,30 +200,30 @@ def take(what: str, folder: Path) -> dict[str, float]:
 
 
 def commits(folder: Path) -> dict[str, float]:
-    """Commit one day of one symbol again and again; then flush."""
+    """Commit a day of a symbol, of others at first, then of those met before; then flush."""
     rng = random.Random(time.time_ns())  # noqa: S311 - anything
-    ticks, found = splay_ticks(SELECTED), []
+    ticks = splay_ticks(SELECTED)
     symbols = len(checkpoints.entry(LocalStore(folder), 1)[1].revisions)
+
+    def insert(symbol: int) -> dict[str, float]:
+        at = BiTimestamp(FIRST_DAY + timedelta(days=rng.randrange(5000)))
+        return timed(partial(tickstore.insert, name(symbol), at, ticks))
+
     before = peak()
     with LocalTickstore(folder) as tickstore:
         tickstore.insert(name(1), BiTimestamp(SELECTED), ticks)
-        for _ in range(COMMITS):
-            at = BiTimestamp(FIRST_DAY + timedelta(days=rng.randrange(5000)))
-            symbol = name(rng.randrange(symbols))
-            found.append(timed(partial(tickstore.insert, symbol, at, ticks)))
+        met = [rng.randrange(symbols) for _ in range(COMMITS)]
+        first = [insert(symbol) for symbol in met]
+        again = [insert(symbol) for symbol in met]
         flush = timed(tickstore.flush)
-    times, processor = [each["ms"] for each in found], [each["cpu"] for each in found]
-    return {
-        "ms": statistics.median(times),
-        "cpu": statistics.median(processor),
-        "mean": statistics.mean(times),
-        "mean cpu": statistics.mean(processor),
-        "worst": max(times),
-        "worst cpu": max(processor),
-        "flush": flush["ms"],
-        "flush cpu": flush["cpu"],
-        "MiB": peak() - before,
-    }
+    found = {"flush": flush["ms"], "flush cpu": flush["cpu"], "MiB": peak() - before}
+    for what, taken in (("first", first), ("again", again)):
+        for unit in ("ms", "cpu"):
+            values = [each[unit] for each in taken]
+            found[f"{what} {unit}"] = statistics.median(values)
+            found[f"{what} mean {unit}"] = statistics.mean(values)
+            found[f"{what} worst {unit}"] = max(values)
+    return found
 
 
 def size_of_index(folder: Path) -> dict[str, float]:

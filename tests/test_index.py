@@ -103,8 +103,9 @@ def test_a_checkpoint_gives_the_same_timeline_back(case):
     rows = timeline.rows
     frame = checkpoint(["A"], np.zeros(len(rows), dtype=int), rows)
     assert frame.index.names == ["symbol", "date", "version"]
-    names, _, again = from_checkpoint(frame)
-    assert names == ["A"]
+    days = frame.index.get_level_values("date").to_numpy().astype("M8[D]").astype(int)
+    columns = {name: frame[name].to_numpy() for name in frame}
+    again = from_checkpoint(days, frame.index.get_level_values("version").to_numpy(), columns)
     assert Timeline("A", again).revisions() == timeline.revisions()
 
 

@@ -7,7 +7,13 @@ library call, nothing unpickled. `union` joins ticks of several files. Nothing h
 bytes are kept.
 """
 
-from behemoth.codec.checkpoint import read_checkpoint, read_summary, write_checkpoint
+from behemoth.codec.checkpoint import (
+    Page,
+    read_checkpoint,
+    read_page,
+    read_summary,
+    write_checkpoint,
+)
 from behemoth.codec.container import Container, Sliced
 from behemoth.codec.direct import gather
 from behemoth.codec.frame import TEXT_DTYPE, dismantle, time_index, to_frame, to_stacked_frame
@@ -30,6 +36,7 @@ __all__ = [
     "Column",
     "Container",
     "Facts",
+    "Page",
     "Promise",
     "Schema",
     "Shape",
@@ -43,6 +50,7 @@ __all__ = [
     "open_splay",
     "read_checkpoint",
     "read_facts",
+    "read_page",
     "read_splay",
     "read_summary",
     "time_index",

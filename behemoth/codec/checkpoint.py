@@ -10,6 +10,7 @@ Does not know what the columns mean; the index does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,45 @@ def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
     Corrupt
         When header and digests do not all agree.
     """
+    page = read_page(data, name)
+    levels: list[Any] = [
+        pd.Index(page.symbols, dtype=TEXT_DTYPE),
+        pd.DatetimeIndex(page.dates.view("M8[ns]")),
+        pd.Index(page.versions),
+    ]
+    codes: list[Any] = list(page.codes)
+    frame = pd.DataFrame(
+        page.columns,
+        columns=pd.Index(list(page.columns), dtype=TEXT_DTYPE),
+        index=pd.RangeIndex(len(page.codes[0])),
+    )
+    frame.index = pd.MultiIndex(levels=levels, codes=codes, names=LEVELS)
+    return frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """What a file holds, as arrays.
+
+    Attributes
+    ----------
+    symbols, dates, versions
+        Each value once; dates in nanoseconds since 1970.
+    codes
+        For each row the positions of its symbol, date and version in them.
+    columns
+        The others, by name.
+    """
+
+    symbols: list[str]
+    dates: Array
+    versions: Array
+    codes: tuple[Array, Array, Array]
+    columns: dict[str, Array]
+
+
+def read_page(data: bytes, name: str) -> Page:
+    """Read what `read_checkpoint` does, without making a frame of it."""
     container = Container(data, name)
     try:
         facts = container.facts
@@ -136,37 +176,25 @@ def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise container.corrupt("its header has no schema that can be read") from error
-    index = _index(container, symbols, rows, "int8" if container.rows < 0 else "int32")
-    values = read_values(container, "/index", blocks_of(schema), rows, range(len(schema)))
-    frame = pd.DataFrame(
-        {column.name: values[number] for number, column in enumerate(schema)},
-        columns=pd.Index([column.name for column in schema], dtype=TEXT_DTYPE),
-        index=pd.RangeIndex(rows),
+    levels = [
+        container.read(path, "int64", (container.length(path),))
+        for path in ("/index/axis1_level1", "/index/axis1_level2")
+    ]
+    narrow = "int8" if container.rows < 0 else "int32"
+    symbol_codes, date_codes, version_codes = (
+        container.read(f"/index/axis1_label{number}", dtype, (rows,))
+        for number, dtype in enumerate((narrow, "int32", "int32"))
     )
-    frame.index = index
-    return frame
+    codes = symbol_codes, date_codes, version_codes
+    sizes = len(symbols), len(levels[0]), len(levels[1])
+    for code, size in zip(codes, sizes, strict=True):
+        if rows and not 0 <= code.min() <= code.max() < size:
+            raise container.corrupt("its index has a code without a level")
+    values = read_values(container, "/index", blocks_of(schema), rows, range(len(schema)))
+    columns = {column.name: values[number] for number, column in enumerate(schema)}
+    return Page(symbols, levels[0], levels[1], codes, columns)
 
 
 def read_summary(data: bytes | Sliced, name: str) -> dict[str, Any]:
     """Read what a page's header says of its symbols; raise `Corrupt` when that is damaged."""
     return Container(data, name).facts
-
-
-def _index(container: Container, symbols: list[str], rows: int, narrow: str) -> pd.MultiIndex:
-    def level(number: int) -> Array:
-        path = f"/index/axis1_level{number}"
-        return container.read(path, "int64", (container.length(path),))
-
-    levels: list[Any] = [
-        pd.Index(symbols, dtype=TEXT_DTYPE),
-        pd.DatetimeIndex(level(1).view("M8[ns]")),
-        pd.Index(level(2)),
-    ]
-    codes: list[Any] = [
-        container.read(f"/index/axis1_label{number}", dtype, (rows,))
-        for number, dtype in enumerate((narrow, "int32", "int32"))
-    ]
-    try:
-        return pd.MultiIndex(levels=levels, codes=codes, names=LEVELS)
-    except ValueError as error:
-        raise container.corrupt("its index has a code without a level") from error

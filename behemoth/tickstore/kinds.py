@@ -108,22 +108,29 @@ def sum_up(revision: Revision) -> Summary:
 def read_revisions(data: bytes, _: File, name: str) -> Sheet:
     """Read a page of revisions, of any format."""
     with made_of(name):
-        names, codes, rows = index.from_checkpoint(codec.read_checkpoint(data, name))
-        _check_order(names, codes, rows)
+        page = codec.read_page(data, name)
+        codes, dates, versions = page.codes
+        if min(codes.min(initial=0), dates.min(initial=0), versions.min(initial=0)) < 0:
+            raise ValueError("codes that stand for something")
+        days = (page.dates // index.DAY)[dates]
+        rows = index.from_checkpoint(days, page.versions[versions], page.columns)
+        _check_order(list(page.symbols), codes, rows)
         if np.any((rows["kind"] < 0) | (rows["kind"] >= len(index.KINDS))):
             raise ValueError("a kind that can be")
         for time in ("start_time", "commit_time"):
             if np.any((rows[time] < FIRST_TIME) | (rows[time] > index.OPEN)):
                 raise ValueError(f"a time as {time}")
-        return Sheet(tuple(names), codes, rows)
+        return Sheet(tuple(page.symbols), codes, rows)
 
 
 def _check_order(names: list[str], codes: index.Array, rows: Rows) -> None:
     """Raise unless names are different texts, and rows sorted by name, date and version."""
     if not all(isinstance(each, str) for each in names) or names != sorted(set(names)):
         raise ValueError("the names of symbols in their order")
+    if np.any(codes >= len(names)):
+        raise ValueError("codes that stand for a name")
     order = np.lexsort((rows["version"], rows["date"], codes))
-    if np.any(codes < 0) or np.any(order != np.arange(len(rows))):
+    if np.any(order != np.arange(len(rows))):
         raise ValueError("rows in their order")
 
 
