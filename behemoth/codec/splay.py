@@ -163,7 +163,7 @@ def open_splay(data: bytes | Sliced, promise: Promise, name: str) -> tuple[Conta
     container = Container(data, name)
     if not (
         container.rows == promise.rows
-        and container.content == bytes.fromhex(promise.digest)
+        and container.content.hex() == promise.digest
         and container.says(_beginning(promise.symbol, promise.date))
     ):
         _check_facts(container, promise)

@@ -79,6 +79,11 @@ class MemoryStore(ObjectStore):
         with self._lock:
             return sorted(key for key in self._objects if key.startswith(folder))
 
+    def tops(self) -> list[str]:
+        """List the first segments of all keys."""
+        with self._lock:
+            return sorted({key.split("/")[0] for key in self._objects})
+
     def remove(self, key: str) -> None:
         """Remove one object; a missing one is fine."""
         with self._lock:

@@ -71,7 +71,8 @@ def copy(
     """
     _check_ours(source, target, until)
     state = State(target)
-    tip = state.refresh()
+    state.fold_log()
+    tip = state.tip
     if tip.number > until.number or (
         tip.number and checkpoints.entry(source, tip.number)[0] != tip
     ):

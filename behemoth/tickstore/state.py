@@ -205,12 +205,7 @@ class State:
         Corrupt
             When a whole checkpoint goes further than the log.
         """
-        try:
-            keys = checkpoints.roots(self._store)
-        except EnvironmentFailed as error:
-            _warn(error)
-            return Root()
-        for key in keys:
+        for key in checkpoints.roots(self._store):
             if key in self._distrusted:
                 continue
             try:

@@ -104,7 +104,7 @@ def test_a_delete_is_a_revision_and_its_gap_stays(imported):
 
 def test_the_log_says_where_it_came_from(imported):
     old, table, _ = imported
-    said = [path.read_text() for path in sorted((table / "log").iterdir())]
+    said = [path.read_text() for path in sorted((table / "log").iterdir())[1:]]
     assert len(said) == 3
     assert all(str(old.folder) in each and "2019 code" in each for each in said)
 
