@@ -28,10 +28,11 @@ from behemoth.codec.splay import (
     read_splay,
     write_splay,
 )
-from behemoth.codec.ticks import Column, Ticks
+from behemoth.codec.ticks import PLAIN_DTYPES, Column, Ticks
 from behemoth.codec.union import Schema, concatenate
 
 __all__ = [
+    "PLAIN_DTYPES",
     "TEXT_DTYPE",
     "Column",
     "Container",

@@ -19,11 +19,13 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ import xxhash
 
 from behemoth import layout
 from behemoth import log as ledger
-from behemoth.codec import Column, Ticks
+from behemoth.codec import PLAIN_DTYPES, Column, Ticks
 from behemoth.errors import Corrupt
 
 DAY = np.dtype([("date", "<i4"), ("splay", "<i4"), ("rows", "<i8"), ("digest", "<u8")])
@@ -46,6 +48,12 @@ SEGMENT_ROWS = 1 << 16
 
 LIMIT = 4 << 30
 """Bytes that the images of a table take at most."""
+
+KINDS = ("plain", "datetime", "timedelta")
+"""Kinds of columns whose values mean something by themselves."""
+
+GENERATION = re.compile(r"[0-9a-f]{32}")
+FILE = re.compile(r"([0-9a-f]{32})\.\d+")
 
 TIMES = 0
 """Number of the file that holds the tick times; the columns follow."""
@@ -132,13 +140,13 @@ class Image:
         low, high = self._segments_of(start, end)
         begin = self.segments[low - 1].end if low else 0
         until = self.segments[high - 1].end
-        with self.path(number).open("rb") as file:
-            if os.fstat(file.fileno()).st_size < until * item:
+        with _opened(self.path(number), os.O_RDONLY) as file:
+            if os.fstat(file).st_size < until * item:
                 raise Corrupt(f"{self.path(number)} is shorter than its manifest says")
             shift = begin * item % mmap.ALLOCATIONGRANULARITY
             origin = begin * item - shift
             length = until * item - origin
-            mapped = mmap.mmap(file.fileno(), length, access=mmap.ACCESS_COPY, offset=origin)
+            mapped = mmap.mmap(file, length, access=mmap.ACCESS_COPY, offset=origin)
         values = np.frombuffer(mapped, dtype=dtype, count=until - begin, offset=shift)
         for place in range(low, high):
             if (number, place) not in self.checked:
@@ -181,12 +189,13 @@ class Images:
             if known is not None and known[0] == stamp:
                 return known[1]
             image = _read(manifest)
-            with suppress(OSError):  # says that it is in use; not everybody may
-                os.utime(manifest)
-                stamp = status.st_ino, manifest.stat().st_mtime_ns
+            if self.writable:
+                with suppress(OSError):  # says that it is in use; not everybody may
+                    os.utime(manifest)
+                    stamp = status.st_ino, manifest.stat().st_mtime_ns
         except FileNotFoundError:
             return None
-        except (OSError, Corrupt, ValueError, KeyError, TypeError):
+        except (OSError, Corrupt, ValueError, KeyError, TypeError, OverflowError):
             self.drop(symbol)
             return None
         if known is not None and known[1].generation == image.generation:
@@ -217,6 +226,8 @@ class Images:
             return
         folder = self._of(symbol)
         with suppress(OSError):  # a full disk, or one that may not be written: go without
+            if self._folder.is_symlink() or folder.is_symlink():
+                return
             self._make_room(size, folder)
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(folder / "lock") as locked:
@@ -255,7 +266,8 @@ class Images:
         image = replace(image, days=days, segments=tuple(segments), checked=image.checked)
         _write(folder / "manifest.json", image)
         for path in folder.iterdir():  # files of former generations
-            if path.suffix[1:].isdecimal() and path.stem != image.generation:
+            name = FILE.fullmatch(path.name)
+            if name and name[1] != image.generation:
                 path.unlink(missing_ok=True)
 
     def _make_room(self, size: int, own: Path) -> None:
@@ -299,24 +311,30 @@ def _digest(values: Any) -> str:
     return xxhash.xxh3_128_hexdigest(values.data)
 
 
-def _append(path: Path, values: Any, start: int) -> None:
-    """Write the values behind `start` to their place in the file."""
-    item = values.dtype.itemsize
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a file of ours; never what a link leads to, in a table that somebody else has made."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW, 0o644)
     try:
-        data = np.ascontiguousarray(values[start:]).data.cast("B")
-        place = start * item
-        while data:
-            written = os.pwrite(descriptor, data, place)
-            data, place = data[written:], place + written
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _append(path: Path, values: Any, start: int) -> None:
+    """Write the values behind `start` to their place in the file."""
+    with _opened(path, os.O_WRONLY | os.O_CREAT) as file:
+        data = np.ascontiguousarray(values[start:]).data.cast("B")
+        place = start * values.dtype.itemsize
+        while data:
+            written = os.pwrite(file, data, place)
+            data, place = data[written:], place + written
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
     """Hold a lock, or say that somebody else does."""
-    with path.open("w") as file:
+    with _opened(path, os.O_RDWR | os.O_CREAT) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -340,7 +358,10 @@ def _write(manifest: Path, image: Image) -> None:
 
 
 def _read(manifest: Path) -> Image:
+    """Read a manifest; raise for one that no writer of ours has made."""
     text, _ = ledger.unseal(manifest.read_bytes(), str(manifest))
+    if not GENERATION.fullmatch(text["generation"]):
+        raise ValueError("a generation that names no other file")
     days = np.empty(len(text["days"]["date"]), dtype=DAY)
     for name in DAY.names or ():
         days[name] = text["days"][name]
@@ -353,7 +374,18 @@ def _read(manifest: Path) -> Image:
             tz=fact.get("tz"),
         )
         for fact in text["columns"]
+        if fact["dtype"] in PLAIN_DTYPES and fact["kind"] in KINDS
     )
+    segments = tuple(Segment(int(end), tuple(digests)) for end, *digests in text["segments"])
+    ends = [0, *(segment.end for segment in segments)]
+    if (
+        len(columns) != len(text["columns"])
+        or any(len(segment.digests) != len(columns) + 1 for segment in segments)
+        or any(before >= after for before, after in pairwise(ends))
+        or np.any(days["rows"] <= 0)
+        or int(days["rows"].sum()) != ends[-1]
+    ):
+        raise ValueError("columns, days and segments that fit each other")
     return Image(
         folder=manifest.parent,
         generation=text["generation"],
@@ -361,5 +393,5 @@ def _read(manifest: Path) -> Image:
         aware=text["time"]["aware"],
         columns=columns,
         days=days,
-        segments=tuple(Segment(end, tuple(digests)) for end, *digests in text["segments"]),
+        segments=segments,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ import pandas as pd
 from behemoth import codec, index, layout
 from behemoth.bitemporal import Revision
 from behemoth.codec import Schema, Ticks
-from behemoth.errors import Corrupt, NotFound
+from behemoth.errors import Corrupt, EnvironmentFailed, NotFound
 from behemoth.index import ROW, Rows
 from behemoth.stores import ObjectStore
 from behemoth.tickstore.images import DAY, Days, Images
@@ -256,8 +256,10 @@ class Reader:
         sources = self._sources(symbol, latest)
         ticks = None
         if not np.any(latest["last"][:-1] > latest["first"][1:]):
-            opened = lambda number: self._open(sources[number], None)  # noqa: E731
-            ticks = codec.gather(opened, latest["rows"].tolist())
+            with suppress(Corrupt, EnvironmentFailed):  # a day that nobody has asked for
+                ticks = codec.gather(
+                    lambda number: self._open(sources[number], None), latest["rows"].tolist()
+                )
         if ticks is None:
             self._asked[symbol] = NEVER
         else:

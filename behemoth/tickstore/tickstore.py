@@ -507,8 +507,8 @@ class LocalTickstore(Tickstore):
         ``"a"``: read and write. ``"r"``: read only; the table must be there.
     cache
         Keep the decoded ticks of symbols that are asked for again below ``cache/``, and map them:
-        some 20 times the speed, for about twice the space of the splays. Never stale, and safe to
-        delete at any time. ``False``: neither read nor write it.
+        several times the speed, for somewhat more space than the splays take. Never stale, and
+        safe to delete at any time. ``False``: neither read nor write it.
     """
 
     def __init__(

@@ -242,12 +242,10 @@ def _reason(store: ObjectStore, key: str, error: Exception) -> str:
 
 def table(findings: Sequence[Finding]) -> pd.DataFrame:
     """Show findings; see `Tickstore.verify`."""
-    frame = pd.DataFrame(
-        [asdict(finding) for finding in findings],
-        columns=[field.name for field in fields(Finding)],
-    )
-    texts = ("problem", "path", "detail", "symbol", "date", "version")
-    return frame.astype(dict.fromkeys(texts, object) | {"repaired": bool})
+    rows = [asdict(finding) for finding in findings]
+    names = [field.name for field in fields(Finding)]
+    data = {name: pd.Series([row[name] for row in rows], dtype=object) for name in names}
+    return pd.DataFrame(data).astype({"repaired": bool})
 
 
 def mended(finding: Finding, detail: str) -> Finding:

@@ -255,13 +255,15 @@ class Writer:
         """Take the entry back where the table was destroyed, and perhaps made again, meanwhile."""
         if commit.number == 1:
             return
+        former = layout.log_key(commit.number - 1)
         try:
-            before, _ = checkpoints.entry(self._store, commit.number - 1)
+            before = self._store.get(former)
+            if ledger.is_entry(Tip(commit.number - 1, commit.previous), before):
+                return
+            ledger.decode(before, self._store.where(former))
         except FileNotFoundError:
-            before = None
+            pass
         except (Corrupt, EnvironmentFailed):  # damaged, or out of reach: no other table's
-            return
-        if before is not None and before.digest == commit.previous:
             return
         with suppress(EnvironmentFailed, FileNotFoundError):
             if self._store.get(key) == data:

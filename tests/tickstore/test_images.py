@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from behemoth import BiTimestamp, LocalTickstore
+from behemoth.log import seal, unseal
 from behemoth.tickstore import images
 from tests.profile import FULL
 
@@ -199,6 +200,90 @@ def test_damage_is_found_and_the_splays_answer(path):
             for _ in range(3):
                 pd.testing.assert_frame_equal(fresh.select("A"), expected)
             assert is_mapped(fresh.select("A"))
+
+
+def test_a_damaged_day_that_nobody_asks_for_is_no_error(path):
+    """Keeping an image reads all days; that it cannot is no reason to answer nothing."""
+    splay = path / "2019/01/01/A_0000.h5"
+    splay.chmod(0o644)
+    splay.write_bytes(splay.read_bytes()[:-100])
+    store = LocalTickstore(path)
+    for _ in range(3):
+        assert_same(store, path, start="2019-01-02")
+    assert not (path / "cache/A/manifest.json").exists()
+
+
+def test_a_table_that_is_opened_to_read_uses_an_image_and_leaves_it_as_it_is(warm, path):
+    """Not even its times change."""
+    assert warm.select("A").shape == (DAYS * ROWS, 4)
+
+    def state():
+        found = [path / "cache", *(path / "cache").rglob("*")]
+        return {str(each): (each.stat().st_mtime_ns, each.stat().st_ino) for each in found}
+
+    before = state()
+    assert is_mapped(LocalTickstore(path, mode="r").select("A"))
+    assert state() == before
+
+
+@pytest.mark.parametrize("link", ["lock", "folder", "cache", "values"])
+def test_a_cache_that_leads_elsewhere_changes_nothing_there(path, tmp_path, link):
+    """A table from somebody else may hold links: nothing outside it is written, cut or removed."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    precious = elsewhere / "precious.1"
+    precious.write_text("mine")
+    folder = path / "cache" / "A"
+    if link == "cache":
+        (path / "cache").symlink_to(elsewhere)
+    elif link == "folder":
+        folder.parent.mkdir()
+        folder.symlink_to(elsewhere)
+    elif link == "lock":
+        folder.mkdir(parents=True)
+        (folder / "lock").symlink_to(precious)
+    else:
+        store = LocalTickstore(path)
+        for _ in range(2):
+            store.select("A")
+        (values,) = folder.glob("*.1")
+        values.unlink()
+        values.symlink_to(precious)
+        store.insert("A", at(DAYS), day_of(DAYS))
+    fresh = LocalTickstore(path)
+    for _ in range(3):
+        assert_same(fresh, path)
+    assert sorted(elsewhere.iterdir()) == [precious]
+    assert precious.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"generation": "../../../elsewhere"},
+        {"generation": 3},
+        {"columns": [{"name": "open", "kind": "plain", "dtype": "object"}]},
+        {"columns": [{"name": "open", "kind": "text", "dtype": "int8"}]},
+        {"segments": [[2**80, "a", "b"]]},
+        {"segments": []},
+        {"days": {"date": [1], "splay": [2**70], "rows": [1], "digest": [1]}},
+        {"days": {"date": [1], "splay": [0], "rows": [-5], "digest": [1]}},
+        {"days": 7},
+        {"time": None},
+    ],
+    ids=str,
+)
+def test_a_sealed_manifest_of_nonsense_is_passed_over(warm, path, nonsense):
+    """Whatever it says: the splays answer, and nothing outside the cache is touched."""
+    manifest = path / "cache/A/manifest.json"
+    text, _ = unseal(manifest.read_bytes(), "it")
+    manifest.write_bytes(seal({**text, **nonsense}))
+    before = sorted(each for each in path.parent.rglob("*") if "cache" not in each.parts)
+    assert_same(warm, path)
+    fresh = LocalTickstore(path)
+    for _ in range(2):
+        assert_same(fresh, path)
+    assert sorted(each for each in path.parent.rglob("*") if "cache" not in each.parts) == before
 
 
 @pytest.mark.usefixtures("warm")

@@ -228,6 +228,16 @@ def test_a_checkpoint_whose_writer_was_overtaken_is_a_leftover(local):
     assert len(list(local.path.glob("index/*.json"))) == 2
 
 
+def test_versions_of_findings_are_whole_numbers(local):
+    """Also where other findings have none."""
+    fill(local)
+    (local.path / "notes.txt").write_text("mine")
+    (local.path / "2019/11/02/A_0000.h5").unlink()
+    found = local.verify().set_index("problem")
+    assert repr(found["version"]["missing"]) == "0"
+    assert found["version"]["stranger"] is None
+
+
 def test_what_is_not_the_tables_is_named_and_left_alone(local):
     """A file of somebody else."""
     fill(local)
