@@ -114,7 +114,7 @@ def test_large_frames_are_cut_into_columns():
 def test_incompressible_columns_are_stored_raw():
     """A chunk that compressing would not make smaller holds the bytes themselves."""
     n = 2**16 + 5
-    noise = np.random.default_rng(0).integers(0, 2**63, size=n)
+    noise = np.random.default_rng(0).integers(0, 2**64, size=n, dtype=np.uint64)
     frame = pd.DataFrame({"noise": noise, "calm": np.zeros(n, dtype=np.int64)}, index=times(n))
     masks = chunks_of(written(dismantle(frame, "time")).data)["mask"].tolist()
     assert masks.count(RAW) == 1  # the padded edge compresses
