@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +17,8 @@ from behemoth import codec
 from behemoth.codec import Ticks
 from behemoth.codec.ticks import Array
 from behemoth.index import Rows, Timeline
+from behemoth.tickstore.moments import Moment
 from behemoth.tickstore.reader import Reader
-
-Moment = tuple[int, datetime]
-"""A state of a table: the newest commit that counts, and when it was known."""
 
 CHANGES = ("added", "removed", "changed")
 DIGEST = ["date", *(f"digest_{part}" for part in range(4))]
@@ -44,7 +41,7 @@ def diff(
     columns: Sequence[str] | None,
 ) -> pd.DataFrame:
     """Show what differs; see `View.diff`."""
-    rows = [timeline.shown(known_at, commit, bounds) for commit, known_at in states]
+    rows = [timeline.shown(known_at, tip.number, bounds) for tip, known_at in states]
     days = []
     for pair in _unlike(*rows):
         day = _differences(reader, timeline.symbol, pair, bounds, columns)
@@ -60,7 +57,7 @@ def diff(
     names = columns or list(dict.fromkeys((*sides[0].names, *sides[1].names)))
     template = nothing
     if not days or not set(names) <= {*sides[0].names, *sides[1].names}:
-        latest = max(known_at for _, known_at in states), max(commit for commit, _ in states)
+        latest = max(when for _, when in states), max(tip.number for tip, _ in states)
         template = reader.columns(timeline.symbol, *latest, columns)
         names = columns or list(template.names)
     times = np.concatenate([nothing.times, *(day.times for day in days)])

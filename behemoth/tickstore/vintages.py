@@ -18,7 +18,7 @@ from behemoth.bitemporal import Revision
 from behemoth.codec import Ticks
 from behemoth.codec.ticks import Array
 from behemoth.index import Timeline
-from behemoth.tickstore.diffing import Moment
+from behemoth.tickstore.moments import Moment
 from behemoth.tickstore.reader import Reader
 
 FACTS = ("time", "place", "date", "position", "version", "kind", "commit", "start", "end")
@@ -52,7 +52,7 @@ def vintages(
     with_time: bool,
 ) -> pd.DataFrame:
     """Show what was believed; see `View.vintages`."""
-    commit, known_at = moment
+    commit, known_at = moment.tip.number, moment.known_at
     known = timeline.known(known_at, commit)
     low, high = bounds
     within = (known["rows"] > 0) & (known["last"] >= low) & (known["first"] <= high)
@@ -136,7 +136,7 @@ def _table(
     ticks = codec.concatenate(beliefs.parts or [nothing], sort=False)
     template = nothing
     if not beliefs.parts or not set(columns or ()) <= set(ticks.names):
-        commit, known_at = moment
+        commit, known_at = moment.tip.number, moment.known_at
         template = reader.columns(timeline.symbol, known_at, commit, columns)
     order = np.argsort(beliefs.fact("time"), kind="stable")
     fact = {name: beliefs.fact(name)[order] for name in FACTS}
