@@ -58,6 +58,7 @@ def test_the_verbs_of_a_tickstore_are_these():
     assert public == {
         *("insert", "select", "delete", "undelete", "observe", "insert_many", "transaction"),
         *("symbols", "versions", "revisions", "observations", "index", "log", "token"),
+        *("diff", "vintages"),
         *("at", "tag", "tags", "replay"),
         *("verify", "reindex", "copy"),
         *("flush", "close", "destroy"),
