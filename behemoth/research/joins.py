@@ -181,10 +181,10 @@ def _reach(tolerance: Any) -> int | None:
         return None
     try:
         reach = int(pd.Timedelta(tolerance).as_unit("ns").value)
-    except (ValueError, TypeError, OverflowError, AttributeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadRequest(f"tolerance is a Timedelta or like '5s', not {tolerance!r}") from error
-    if reach < 0:
-        raise BadRequest(f"tolerance is not negative, but {tolerance!r} is")
+    if reach < 0:  # NaT too
+        raise BadRequest(f"tolerance is a Timedelta from 0 on, not {tolerance!r}")
     return reach
 
 
@@ -215,17 +215,25 @@ def _ticks(
 
 def _together(ticks: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, npt.NDArray[np.intp]]:
     """Put the ticks of all symbols into one frame by time; give the place of each one's symbol."""
-    full = [frame for frame in ticks if len(frame)] or list(ticks[:1])
-    if not full:
+    if not ticks:
         raise BadRequest("no symbol was named")
+    full = [frame for frame in ticks if len(frame)] or list(ticks[:1])
     if len({frame.index.dtype for frame in full}) > 1:
         full = [frame.set_axis(_utc(pd.DatetimeIndex(frame.index))) for frame in full]
     owner = np.repeat(np.arange(len(ticks)), [len(frame) for frame in ticks])
-    if len(full) == 1:
-        return full[0], owner
-    right = pd.concat(full)
-    order = np.argsort(pd.DatetimeIndex(right.index).asi8, kind="stable")
-    return right.iloc[order], owner[order]
+    right = full[0]
+    if len(full) > 1:
+        right = pd.concat(full)
+        order = np.argsort(pd.DatetimeIndex(right.index).asi8, kind="stable")
+        right, owner = right.iloc[order], owner[order]
+    nowhere = np.full(len(right), -1)
+    for frame in ticks:  # of symbols without ticks in the span too
+        lacking = frame[[name for name in frame.columns if name not in right.columns]]
+        if len(lacking.columns):
+            empty = lacking.iloc[:0].reset_index(drop=True).reindex(nowhere)
+            right = pd.concat([right, empty.set_axis(right.index)], axis=1)
+    names = dict.fromkeys(name for frame in ticks for name in frame.columns)
+    return right[list(names)], owner
 
 
 def _match(left: pd.DataFrame, right: pd.DataFrame, **how: Any) -> npt.NDArray[np.intp]:
