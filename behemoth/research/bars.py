@@ -78,7 +78,7 @@ def bars(
         (naive if the ticks are and no `tz` is given). For a list a ``symbol`` level before it.
         Columns: ``open``, ``high``, ``low``, ``close`` (first, max, min, last, in the unit of the
         price), ``volume`` (sum). A bar without ticks between others has NaN, and volume 0. No bars
-        for a symbol that is unknown.
+        for a symbol that is unknown. The bars of one symbol carry the receipt of their ticks.
 
     Raises
     ------
@@ -106,7 +106,6 @@ def bars(
     read = None if named is None else list(dict.fromkeys(column for column, _ in named.values()))
     zone(tz)
     state = pinned(tickstore, as_of_time)
-    one = isinstance(symbol, str)
     symbols = (symbol,) if isinstance(symbol, str) else request.names("symbol", symbol)
     made = {}
     for name in symbols:
@@ -115,8 +114,9 @@ def bars(
         if not len(frame.columns):
             frame = frame.reindex(columns=list(FIELDS)).astype("float64")
         made[name] = _cut(frame, fields, rule, label, closed, origin, offset)
-    if one:
-        return made[symbols[0]]
+        made[name].attrs = frame.attrs
+    if isinstance(symbol, str):
+        return made[symbol]
     return _stacked(made, tickstore.timestamp_column, tz)
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 
 from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.errors import BadRequest
-from behemoth.research.pinned import FIRST_NS, LAST_NS, Pinned, pinned, zone
+from behemoth.research.pinned import FIRST_NS, LAST_NS, at_or_before, between, pinned, zone
 from behemoth.tickstore import times
 from behemoth.tickstore.times import Bound
 from behemoth.tickstore.view import AsOf, View
@@ -56,7 +56,8 @@ def book_at(
     levels
         Only so many best prices of each side.
     as_of_time
-        When it was known; a naive time is UTC. By default, what is known now.
+        When it was known, as for `View.select`: a time (a naive one is UTC) or a tag. By default,
+        what is known now.
 
     Returns
     -------
@@ -208,9 +209,9 @@ def _moment(time: Bound) -> int:
     return low
 
 
-def _snapshot(shots: Pinned | None, symbol: str, moment: int) -> tuple[int, pd.DataFrame]:
+def _snapshot(shots: View | None, symbol: str, moment: int) -> tuple[int, pd.DataFrame]:
     """Find the last snapshot at or before a moment: when it was, and its rows."""
-    near = None if shots is None else shots.at_or_before(symbol, moment)
+    near = None if shots is None else at_or_before(shots, symbol, moment)
     if shots is None or near is None:
         return FIRST_NS, _nothing()
     rows = _rows(shots, symbol, near, moment)
@@ -218,7 +219,7 @@ def _snapshot(shots: Pinned | None, symbol: str, moment: int) -> tuple[int, pd.D
     return when, rows[rows["time"] == when]
 
 
-def _later(shots: Pinned, symbol: str, low: int, high: int) -> list[tuple[int, pd.DataFrame]]:
+def _later(shots: View, symbol: str, low: int, high: int) -> list[tuple[int, pd.DataFrame]]:
     """Give the snapshots in ``[low, high]``."""
     if high < low:
         return []
@@ -226,7 +227,7 @@ def _later(shots: Pinned, symbol: str, low: int, high: int) -> list[tuple[int, p
     return [(int(shot["time"].iloc[0]), shot) for _, shot in rows.groupby("time", sort=False)]
 
 
-def _rows(state: Pinned, symbol: str, low: int, high: int) -> pd.DataFrame:
+def _rows(state: View, symbol: str, low: int, high: int) -> pd.DataFrame:
     """Select what was said; raise `BadRequest` for what is of no book.
 
     Returns
@@ -234,7 +235,7 @@ def _rows(state: Pinned, symbol: str, low: int, high: int) -> pd.DataFrame:
     pandas.DataFrame
         Columns: ``time`` (int64, UTC nanoseconds since 1970), ``ask`` (bool), ``price``, ``size``.
     """
-    ticks = state.between(symbol, low, high, columns=COLUMNS)
+    ticks = between(state, symbol, low, high, columns=COLUMNS)
     codes, said = pd.factorize(ticks["side"])
     known = [SIDES.get(side, "") for side in said] if len(ticks) else []
     numbers = ticks[["price", "size"]].to_numpy(dtype=np.float64)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from behemoth.bitemporal import LATEST_AS_OF
-from behemoth.research.pinned import FIRST_NS, LAST_NS, Pinned, pinned, zone
+from behemoth.research.pinned import FIRST_NS, LAST_NS, between, pinned, spans, zone
 from behemoth.tickstore import request, times
 from behemoth.tickstore.times import Bound
 from behemoth.tickstore.view import AsOf, View
@@ -76,36 +76,35 @@ def days(
     names = None if columns is None else request.names("columns", columns)
     symbols = (symbol,) if isinstance(symbol, str) else request.names("symbol", symbol)
     state = pinned(tickstore, as_of_time)
-    state.select(())  # refuses an as-of time that cannot be, and reads nothing
-    spans = [state.spans(name) for name in symbols]
-    there = np.concatenate([np.empty((0, 2), dtype=np.int64), *spans])
+    none = np.empty((0, 2), dtype=np.int64)
+    there = np.concatenate([none, *(spans(state, name) for name in symbols)])
     there = there[(there[:, 0] <= high) & (there[:, 1] >= low)]
     asked = symbol if isinstance(symbol, str) else symbols
     return _each(state, asked, there.clip(low, high), names, tz, where)
 
 
 def _each(
-    state: Pinned,
+    state: View,
     symbol: str | Sequence[str],
-    spans: npt.NDArray[np.int64],
+    there: npt.NDArray[np.int64],
     columns: Sequence[str] | None,
     tz: str | None,
     where: str,
 ) -> Iterator[tuple[Date, pd.DataFrame]]:
-    for day in _dates(spans, where):
+    for day in _dates(there, where):
         first, last = _midnight(day, where), _midnight(day + timedelta(days=1), where) - 1
         if last < first:
             continue  # a day that a zone has left out
-        inside = spans[(spans[:, 0] <= last) & (spans[:, 1] >= first)]
+        inside = there[(there[:, 0] <= last) & (there[:, 1] >= first)]
         low, high = max(first, int(inside[:, 0].min())), min(last, int(inside[:, 1].max()))
-        ticks = state.between(symbol, low, high, columns=columns, tz=tz)
+        ticks = between(state, symbol, low, high, columns=columns, tz=tz)
         if len(ticks):
             yield day, ticks
 
 
-def _dates(spans: npt.NDArray[np.int64], where: str) -> Iterator[Date]:
+def _dates(there: npt.NDArray[np.int64], where: str) -> Iterator[Date]:
     """Give the days that these spans of ticks touch, rising."""
-    utc = pd.DatetimeIndex(spans.ravel().view("M8[ns]"), tz="UTC")
+    utc = pd.DatetimeIndex(there.ravel().view("M8[ns]"), tz="UTC")
     local = utc.tz_convert(where).tz_localize(None).to_numpy().astype("M8[D]").reshape(-1, 2)
     done = None
     for first, last in local[np.argsort(local[:, 0], kind="stable")].tolist():

@@ -15,7 +15,7 @@ import pandas as pd
 
 from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.errors import BadRequest
-from behemoth.research.pinned import FIRST_NS, LAST_NS, Pinned, pinned
+from behemoth.research.pinned import FIRST_NS, at_or_after, at_or_before, between, pinned
 from behemoth.tickstore import request
 from behemoth.tickstore.view import AsOf, View
 
@@ -66,7 +66,8 @@ def asof_join(
     columns
         Only these columns of the ticks; by default all.
     as_of_time
-        When the ticks were known; a naive time is UTC. By default, what is known now.
+        When the ticks were known, as for `View.select`: a time (a naive one is UTC), a token or a
+        tag. By default, what is known now.
     prefix
         Put before the name of each column of the ticks.
     time
@@ -189,7 +190,7 @@ def _reach(tolerance: Any) -> int | None:
 
 
 def _ticks(
-    state: Pinned,
+    state: View,
     symbol: str,
     asked: pd.DatetimeIndex,
     direction: Direction,
@@ -199,18 +200,18 @@ def _ticks(
 ) -> pd.DataFrame:
     """Select what can match these times."""
     if not len(asked):
-        return state.between(symbol, FIRST_NS, FIRST_NS, columns=columns).iloc[:0]
+        return between(state, symbol, FIRST_NS, FIRST_NS, columns=columns).iloc[:0]
     low, high = first, last = int(asked[0].value), int(asked[-1].value)
     nudge = 0 if allow_exact_matches else 1
     if direction != "forward":
-        seen = state.at_or_before(symbol, first - nudge)
+        seen = at_or_before(state, symbol, first - nudge)
         low = first if seen is None else seen
         low = low if reach is None else max(low, first - reach)
     if direction != "backward":
-        seen = state.at_or_after(symbol, last + nudge)
+        seen = at_or_after(state, symbol, last + nudge)
         high = last if seen is None else seen
         high = high if reach is None else min(high, last + reach)
-    return state.between(symbol, max(low, FIRST_NS), min(high, LAST_NS), columns=columns)
+    return between(state, symbol, low, high, columns=columns)
 
 
 def _together(ticks: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, npt.NDArray[np.intp]]:
