@@ -238,7 +238,12 @@ def _rows(state: View, symbol: str, low: int, high: int) -> pd.DataFrame:
     ticks = between(state, symbol, low, high, columns=COLUMNS)
     codes, said = pd.factorize(ticks["side"])
     known = [SIDES.get(side, "") for side in said] if len(ticks) else []
-    numbers = ticks[["price", "size"]].to_numpy(dtype=np.float64)
+    try:
+        numbers = ticks[["price", "size"]].to_numpy(dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise BadRequest(
+            f"price and size of {symbol!r} are numbers: {error}", symbol=symbol
+        ) from error
     wrong = (codes < 0) | ~np.isfinite(numbers).all(axis=1) | (numbers[:, 1] < 0)
     if "" in known or wrong.any():
         odd = ticks[wrong | (np.array(["", *known])[codes + 1] == "")].iloc[0].to_dict()

@@ -34,9 +34,9 @@ class Recording(MemoryStore):
         return super().get(key)
 
     def dates(self):
-        """Give the dates of the splays read since the last call."""
+        """Give the dates of the splays read since the last call, each once."""
         read, self.read = self.read, []
-        return [key.rsplit("/", 1)[0] for key in read]
+        return list(dict.fromkeys(key.rsplit("/", 1)[0] for key in read))
 
 
 def recorded(frame, symbol="A"):
