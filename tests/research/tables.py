@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from hypothesis import settings
 
 from behemoth import BiTimestamp, MemoryTickstore
 from behemoth.layout import parse_splay_key
@@ -10,6 +11,8 @@ from behemoth.stores import MemoryStore
 from behemoth.tickstore import Tickstore
 
 NEW_YORK = "America/New_York"
+repeatable = settings(derandomize=True, deadline=None)
+"""The same examples in every run, however slow the machine."""
 
 
 def stored(frame, symbol="A", tickstore=None):

@@ -7,12 +7,12 @@ from datetime import date, datetime
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from behemoth import BiTimestamp, MemoryTickstore, errors
 from behemoth.research import bars
-from tests.research.tables import NEW_YORK, stored
+from tests.research.tables import NEW_YORK, repeatable, stored
 
 BARS = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
 RULES = ["7min", "1h", "4h", "90s", "1D", "2D", "7D", "W", "W-WED", "MS", "ME", "QS", "B"]
@@ -50,7 +50,7 @@ times = st.datetimes(datetime(2018, 1, 1), datetime(2020, 1, 1))
 
 @example(minutes("2019-11-03", range(0, 90000, 600)), "1D", None, None, "start_day", None, NEW_YORK)
 @example(minutes("2019-03-10", range(0, 90000, 600)), "4h", None, None, "start_day", None, NEW_YORK)
-@settings(deadline=None)
+@repeatable
 @given(
     ticks,
     st.sampled_from(RULES),
@@ -76,7 +76,7 @@ def test_bars_are_what_resample_makes(frame, rule, label, closed, origin, offset
     pd.testing.assert_frame_equal(expected, bars(tickstore, "A", rule, tz=tz, **how))
 
 
-@settings(deadline=None)
+@repeatable
 @given(ticks, st.sampled_from(RULES), st.sampled_from(ZONES), st.data())
 def test_bars_of_a_part_are_of_what_is_selected(frame, rule, tz, data):
     """A first or last bar that reaches beyond the bounds holds only the ticks between them."""
@@ -86,7 +86,7 @@ def test_bars_of_a_part_are_of_what_is_selected(frame, rule, tz, data):
     pd.testing.assert_frame_equal(expected, bars(tickstore, "A", rule, low, high, tz=tz))
 
 
-@settings(deadline=None)
+@repeatable
 @given(ticks, st.sampled_from(RULES), st.sampled_from(["size", "amount", "quantity", "volume"]))
 def test_bars_of_trades_are_first_max_min_last_and_sum(frame, rule, size):
     trades = frame[["open", "volume"]].set_axis(["price", size], axis=1)

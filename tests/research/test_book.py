@@ -7,13 +7,13 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from behemoth import BiTimestamp, MemoryTickstore, errors
 from behemoth.research.book import best, book_at, depth
 from tests.data import real
-from tests.research.tables import NEW_YORK, recorded, stored
+from tests.research.tables import NEW_YORK, recorded, repeatable, stored
 
 START = pd.Timestamp("2019-10-31 22:00", tz="UTC")
 SIDES = {"buy": "bid", "sell": "ask", "bid": "bid", "ask": "ask"}
@@ -78,7 +78,7 @@ def sides(book):
     }
 
 
-@settings(deadline=None)
+@repeatable
 @given(updates, shots, st.sampled_from([object, "category"]), st.integers(-1, 61))
 def test_a_book_is_the_dictionarys(said, shots, kind, place):
     """At any instant, with snapshots in between, on both sides, to the bit of each price."""
@@ -91,7 +91,7 @@ def test_a_book_is_the_dictionarys(said, shots, kind, place):
     assert sides(best_two) == {side: rows[:2] for side, rows in sides(book).items()}
 
 
-@settings(deadline=None)
+@repeatable
 @given(updates, shots, st.integers(-1, 61), st.integers(-1, 61))
 def test_the_best_prices_are_the_dictionarys(said, shots, one, two):
     """At each instant that brought something, and at no other."""

@@ -7,12 +7,12 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from behemoth import BiTimestamp, MemoryTickstore, errors
 from behemoth.research import days
-from tests.research.tables import NEW_YORK, daily, recorded, stored
+from tests.research.tables import NEW_YORK, daily, recorded, repeatable, stored
 
 CHANGES = ["2019-03-10", "2019-11-03", "2018-11-04", "2011-12-30"]
 ZONES = [None, "UTC", NEW_YORK, "America/Sao_Paulo", "America/Havana", "Pacific/Apia"]
@@ -33,7 +33,7 @@ ticks = st.builds(
 )
 
 
-@settings(deadline=None)
+@repeatable
 @given(ticks, st.sampled_from(ZONES), st.data())
 def test_the_days_together_are_what_select_gives(frame, tz, data):
     """Each tick once, on its own calendar day of the zone; the days rise."""

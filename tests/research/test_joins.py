@@ -7,12 +7,12 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from behemoth import BiTimestamp, MemoryTickstore, errors
 from behemoth.research import asof_join
-from tests.research.tables import NEW_YORK, daily, recorded, stored
+from tests.research.tables import NEW_YORK, daily, recorded, repeatable, stored
 
 START = pd.Timestamp("2019-10-31 12:00", tz="UTC")
 HALF_HOURS = st.lists(st.integers(-150, 150), max_size=25).map(sorted)
@@ -68,7 +68,7 @@ def as_pandas_takes_it(how):
     return how | {"tolerance": tolerance if tolerance is None else pd.Timedelta(tolerance)}
 
 
-@settings(deadline=None)
+@repeatable
 @given(HALF_HOURS, HALF_HOURS.filter(bool), st.sampled_from(["UTC", NEW_YORK]), how)
 def test_a_join_is_what_merge_asof_gives(left, right, zone, how):
     """Ties, duplicates, gaps, tolerances and directions; every kind of column."""
@@ -78,7 +78,7 @@ def test_a_join_is_what_merge_asof_gives(left, right, zone, how):
     pd.testing.assert_frame_equal(expected, asof_join(left, tickstore, "A", **how))
 
 
-@settings(deadline=None)
+@repeatable
 @given(
     st.lists(st.tuples(st.integers(-150, 150), st.sampled_from([*SYMBOLS, "?"])), max_size=25),
     st.lists(st.tuples(st.integers(-150, 150), st.sampled_from(SYMBOLS)), min_size=1, max_size=25),
