@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from behemoth import BiTimestamp, MemoryTickstore, errors
+from behemoth import BiTimestamp, MemoryTickstore, errors, receipt
 from behemoth.research import bars
 from tests.research.tables import NEW_YORK, repeatable, stored
 
@@ -134,6 +134,14 @@ def test_bars_are_of_what_was_known_then():
     tickstore.insert("A", BiTimestamp(date(2019, 10, 31)), clock_ticks * 2)
     then = bars(tickstore, "A", "1h", as_of_time=first.start_time)
     pd.testing.assert_frame_equal(then * 2, bars(tickstore, "A", "1h"))
+
+
+def test_bars_carry_the_receipt_of_their_ticks():
+    """What they were made of can be cited, and selected again."""
+    tickstore = stored(minutes("2019-10-31", range(0, 7200, 60)))
+    made = bars(tickstore, "A", "1h", end="2019-10-31T01:30")
+    ticks = tickstore.replay(receipt(made))
+    pd.testing.assert_frame_equal(resampled(ticks, "1h"), made)
 
 
 def test_columns_of_any_name_can_be_named():

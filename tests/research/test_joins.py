@@ -175,6 +175,14 @@ def test_columns_choose_what_is_joined():
     assert found.iloc[0].to_dict() == {"price": 0.0, "who": "q1", "bid": 1.5}
 
 
+def test_a_joined_frame_carries_no_receipt():
+    """It is of two sources, and a receipt names one."""
+    tickstore = stored(quotes([0, 1]))
+    left = tickstore.select("A", columns=["bid"])
+    assert left.attrs
+    assert asof_join(left, tickstore, "A", prefix="again_").attrs == {}
+
+
 @pytest.mark.parametrize("symbol", ["nobody", "A"])
 def test_where_nothing_is_known_nothing_is_found(symbol):
     """Of a symbol that is known the columns come, empty."""
