@@ -94,4 +94,6 @@ def test_importing_the_library_does_not_load_the_command_line_or_the_exchange():
     """A notebook that only reads ticks pays for nothing else."""
     code = "import sys, json, behemoth; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", code]))
-    assert not {"httpx", "typer", "rich", "tenacity", "behemoth.cli"} & set(loaded)
+    assert not {"httpx", "typer", "rich", "tenacity", "behemoth.cli", "behemoth.research"} & set(
+        loaded
+    )
