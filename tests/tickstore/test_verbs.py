@@ -237,8 +237,8 @@ def test_unchanged_content_makes_no_version(store):
 def test_strings_that_no_file_encoding_knows_stay_apart(store):
     """A lone surrogate and the text that looks like its escape."""
     texts = ["\ud800", "'\\ud800'", "\udfff", None, ""]
-    frame = bars(*range(5)).assign(text=np.array(texts, dtype=object))
-    store.insert("A", AT, frame)
+    frame = bars(*range(5))
+    store.insert("A", AT, frame.assign(text=pd.Series(texts, frame.index, dtype=object)))
     found = store.select("A")["text"].tolist()
     assert [None if pd.isna(text) else text for text in found] == texts
 
