@@ -53,7 +53,7 @@ def to_arrow(
     pyarrow.Table
         Columns: ``symbol`` (large_string) where there are `symbols`; the times, timestamp[ns] and
         the zone; the columns as they were inserted. A NaN stays NaN; null is a missing text or
-        category, or NaT. Texts are large_string, categories dictionaries of large_string. In the
+        category, or NaT. Texts are large_string, categories dictionaries of it. In the
         schema's metadata ``behemoth`` is the receipt as JSON.
 
     Raises
@@ -175,7 +175,7 @@ def _coded(pa: Any, column: Column) -> Any:
             "leave it out with columns=, or select it with output='pandas'"
         ) from error
     missing: Array = column.values < 0
-    codes = pa.array(column.values, mask=missing if missing.any() else None)
+    codes = pa.array(column.values.astype(np.int32), mask=missing if missing.any() else None)
     coded = pa.DictionaryArray.from_arrays(codes, texts, ordered=column.ordered)
     return coded if column.kind == "category" else coded.dictionary_decode()
 

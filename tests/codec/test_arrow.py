@@ -113,7 +113,7 @@ def test_missing_is_null_and_nan_is_nan():
         pa.timestamp("ns", "UTC"),
         pa.float64(),
         pa.large_string(),
-        pa.dictionary(pa.int8(), pa.large_string()),
+        pa.dictionary(pa.int32(), pa.large_string()),
         pa.timestamp("s"),
         pa.duration("ms"),
     ]
