@@ -372,6 +372,18 @@ class View:
             schema=schema,
         )
 
+    def _sample(
+        self, symbol: str, asked: Asked, schema: Schema, missing: Missing
+    ) -> tuple[Ticks | None, Rows, int]:
+        """Give the columns and types of a select, the files behind it, and how many ticks."""
+        moment, _, bounds, columns = asked
+        sample, shown, rows = self._reader.sample(
+            symbol, bounds, moment.known_at, moment.tip.number, columns, schema
+        )
+        if sample is None and missing == "raise":
+            raise NotFound(self._why_nothing(symbol, moment), symbol=symbol)
+        return sample, shown, rows
+
     def to_parquet(
         self,
         path: Path | str,
@@ -418,11 +430,7 @@ class View:
         moment, symbols, bounds, columns = asked
         samples, shown, rows = [], [], 0
         for name in symbols:
-            sample, files, count = self._reader.sample(
-                name, bounds, moment.known_at, moment.tip.number, columns, schema
-            )
-            if sample is None and missing == "raise":
-                raise NotFound(self._why_nothing(name, moment), symbol=name)
+            sample, files, count = self._sample(name, asked, schema, missing)
             samples.append(sample)
             shown.append((name, files))
             rows += count
