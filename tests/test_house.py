@@ -131,7 +131,9 @@ def test_constraints_pin_every_direct_dependency_exactly():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     core = project["project"]["dependencies"]
     tests = project["dependency-groups"]["test"]
-    more = project["project"]["optional-dependencies"]["notebooks"]
+    extras = project["project"]["optional-dependencies"]
+    more = [each for extra in ("notebooks", "arrow", "polars", "dask") for each in extras[extra]]
+    more += project["dependency-groups"]["interop"]
     check = project["dependency-groups"]["check"]
     assert names(core + tests + more + check) <= pinned("constraints.txt")
     assert names(core + tests) <= pinned("constraints-oldest.txt")

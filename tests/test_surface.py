@@ -60,7 +60,7 @@ def test_the_verbs_of_a_tickstore_are_these():
         *("symbols", "versions", "revisions", "observations", "index", "log", "token"),
         *("diff", "vintages"),
         *("at", "tag", "tags", "replay"),
-        *("verify", "reindex", "copy"),
+        *("verify", "reindex", "copy", "splays", "to_parquet"),
         *("flush", "close", "destroy"),
     }
 

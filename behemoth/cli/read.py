@@ -14,8 +14,9 @@ import typer
 from behemoth import layout
 from behemoth.bitemporal import BiTimestamp
 from behemoth.cli.printable import printable, printable_lines
-from behemoth.errors import BadRequest, EnvironmentFailed, NotFound
+from behemoth.errors import BadRequest, NotFound
 from behemoth.tickstore import LocalTickstore
+from behemoth.tickstore.export import whole
 
 SHOWN = 10
 """How many rows of each end of a frame fit on a terminal."""
@@ -100,18 +101,22 @@ def select(
     Example: [bold]behemoth select BTC-USD --start 2019-10-31 --end 2019-10-31
     --as-of 2019-11-02[/bold]
     """
+    of = symbol[0] if len(symbol) == 1 else symbol
+    known_at = as_of or BiTimestamp.latest_as_of
+    chosen = None if columns is None else columns.split(",")
+    if output is not None and output.suffix not in (".csv", ".parquet"):
+        raise BadRequest(f"{output} is neither .csv nor .parquet")
     with open_table(db, table) as tickstore:
-        frame = tickstore.select(
-            symbol[0] if len(symbol) == 1 else symbol,
-            start,
-            end,
-            as_of or BiTimestamp.latest_as_of,
-            columns=None if columns is None else columns.split(","),
-            tz=tz,
-            missing="raise",
-        )
+        if output is not None and output.suffix == ".parquet":
+            receipt = tickstore.to_parquet(
+                output, of, start, end, known_at, columns=chosen, tz=tz, missing="raise"
+            )
+            typer.echo(f"{receipt.rows:,} rows written to {output}", err=True)
+            return
+        frame = tickstore.select(of, start, end, known_at, columns=chosen, tz=tz, missing="raise")
     if output is not None:
-        _write(frame, output)
+        with whole(output) as new:
+            frame.to_csv(new)
         typer.echo(f"{len(frame):,} rows written to {output}", err=True)
     elif as_json:
         typer.echo(json.dumps(records(frame), allow_nan=False))
@@ -143,21 +148,6 @@ def _print_csv(frame: pd.DataFrame) -> None:
         typer.echo(printable_lines(frame.to_csv(lineterminator="\n")), nl=False)
     else:
         frame.to_csv(sys.stdout)
-
-
-def _write(frame: pd.DataFrame, output: Path) -> None:
-    try:
-        match output.suffix:
-            case ".csv":
-                frame.to_csv(output)
-            case ".parquet":
-                frame.to_parquet(output)
-            case _:
-                raise BadRequest(f"{output} is neither .csv nor .parquet")
-    except ImportError as error:
-        raise BadRequest("writing Parquet needs pyarrow; install it, or write .csv") from error
-    except OSError as error:
-        raise EnvironmentFailed(f"{output} cannot be written: {error.strerror or error}") from error
 
 
 def _show(frame: pd.DataFrame) -> None:

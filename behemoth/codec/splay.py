@@ -14,7 +14,7 @@ import datetime as dt
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
@@ -139,6 +139,22 @@ class Shape:
     blocks: tuple[Block, ...]
     time_name: str
     aware: bool
+
+    def sample(self, names: Sequence[str] | None = None) -> Ticks | None:
+        """Give one tick that means nothing; ``None`` where a column has texts of each file."""
+        columns = self.columns
+        if names is not None:
+            columns = tuple(columns[place] for place in _positions(columns, names))
+        if any(column.kind in ("text", "category") for column in columns):
+            return None
+        return Ticks(
+            times=np.zeros(1, dtype=np.int64),
+            columns=tuple(
+                replace(column, values=np.zeros(1, dtype=column.values.dtype)) for column in columns
+            ),
+            time_name=self.time_name,
+            aware=self.aware,
+        )
 
 
 @lru_cache(maxsize=256)

@@ -133,6 +133,11 @@ class Ticks:
         """The columns' names."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def schemas(self) -> tuple[Any, ...]:
+        """What the columns are: the same for ticks that lie in memory in the same way."""
+        return tuple((*column.schema.items(), column.categories) for column in self.columns)
+
     def take(self, rows: slice | Array) -> Ticks:
         """Give some rows."""
         return replace(

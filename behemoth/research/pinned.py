@@ -43,7 +43,8 @@ def between(
     """Select ticks in ``[low, high]``, UTC nanoseconds since 1970."""
     low, high = (min(max(time, FIRST_NS), LAST_NS) for time in (low, high))
     start, end = (pd.Timestamp(time, unit="ns", tz="UTC") for time in (low, high))
-    return state.select(symbol, start, end, **how)
+    frame: pd.DataFrame = state.select(symbol, start, end, **how)
+    return frame
 
 
 def spans(state: View, symbol: str) -> npt.NDArray[np.int64]:
@@ -54,12 +55,8 @@ def spans(state: View, symbol: str) -> npt.NDArray[np.int64]:
     numpy.ndarray
         Two columns, UTC nanoseconds since 1970; one row for each file with ticks.
     """
-    seen = [
-        (revision.first, revision.last)
-        for revision in state.revisions(symbol)
-        if revision.end_time == LATEST_AS_OF and revision.rows > 0
-    ]
-    return np.array(seen, dtype=np.int64).reshape(-1, 2)
+    seen = state.splays(symbol)[["first", "last"]]
+    return np.column_stack([pd.DatetimeIndex(seen[name]).asi8 for name in seen])
 
 
 def at_or_before(state: View, symbol: str, time: int) -> int | None:

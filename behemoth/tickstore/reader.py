@@ -15,7 +15,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from behemoth import codec, index, layout
 from behemoth.bitemporal import Revision
@@ -188,7 +187,17 @@ class Reader:
         timeline = self._state.timeline(symbol)
         visible = timeline.visible(as_of_time, commit, bounds)
         parts = [self._splay(revision, columns).between(*bounds) for revision in visible]
-        known = timeline.known(as_of_time, commit)
+        return self._joined(symbol, parts, timeline.known(as_of_time, commit), columns, schema)
+
+    def _joined(
+        self,
+        symbol: str,
+        parts: list[Ticks],
+        known: Rows,
+        columns: Sequence[str] | None,
+        schema: Schema,
+    ) -> Ticks | None:
+        """Join the ticks of days; where there are none, give the columns of the last one known."""
         if not len(known):
             return None
         if not parts:
@@ -197,6 +206,50 @@ class Reader:
             return codec.concatenate(parts, schema)
         parts += self._missing(symbol, columns, parts, known)
         return codec.concatenate(parts, schema).only(columns)
+
+    def sample(
+        self,
+        symbol: str,
+        bounds: tuple[int, int],
+        as_of_time: datetime,
+        commit: int,
+        columns: Sequence[str] | None,
+        schema: Schema,
+    ) -> tuple[Ticks | None, Rows, int]:
+        """Give the columns and types that `read` would give; one tick of no meaning if it has any.
+
+        With it the rows of the index, and how many ticks there are. Only headers are read, but for
+        texts, and where the range cuts.
+        """
+        timeline = self._state.timeline(symbol)
+        shown = timeline.shown(as_of_time, commit, bounds)
+        outside = (shown["first"] < bounds[0]) | (shown["last"] > bounds[1])
+        parts: dict[Any, Ticks] = {}
+        count = int(shown["rows"][~outside].sum())
+        for source, cut in zip(self._sources(symbol, shown), outside.tolist(), strict=True):
+            sample = None if cut else self._open(source, ())[1].sample(columns)
+            if sample is None:
+                ticks = self._read(source, columns).between(*bounds)
+                count += len(ticks) if cut else 0
+                sample = ticks.take(slice(0, 1))
+            parts.setdefault((len(sample), *sample.schemas), sample)
+        known = timeline.known(as_of_time, commit)
+        whole = self._joined(symbol, list(parts.values()), known, columns, schema)
+        return None if whole is None else whole.take(slice(0, 1)), shown, count
+
+    def part(
+        self, symbol: str, bounds: tuple[int, int], as_of_time: datetime, commit: int, like: Ticks
+    ) -> Ticks:
+        """Read a part of what has the columns and types of these ticks; it has the same."""
+        timeline = self._state.timeline(symbol)
+        shown = timeline.shown(as_of_time, commit, bounds)
+        if len(shown):
+            together = self._together(symbol, shown, bounds, like.names)
+            if together is not None and together.schemas == like.schemas:
+                return together
+        visible = timeline.visible(as_of_time, commit, bounds)
+        parts = [self._splay(revision, like.names).between(*bounds) for revision in visible]
+        return codec.concatenate([like.take(slice(0, 0)), *parts])
 
     def _together(
         self,
@@ -378,9 +431,8 @@ class Reader:
         parts: Sequence[Ticks | None],
         columns: Sequence[str] | None,
         schema: Schema,
-        tz: str | None,
-    ) -> pd.DataFrame:
-        """Put the ticks of several symbols into one frame, symbol by symbol."""
+    ) -> tuple[list[tuple[str, Ticks]], Ticks]:
+        """Put the ticks of several symbols together; give those of each, and of all of them."""
         known = [
             (name, part) for name, part in zip(symbols, parts, strict=True) if part is not None
         ]
@@ -388,6 +440,4 @@ class Reader:
             known = [(name, self.nothing(columns)) for name in symbols[:1]] or [
                 ("", self.nothing(columns))
             ]
-        found = [part for _, part in known]
-        whole = codec.concatenate(found, schema, sort=False)
-        return codec.to_stacked_frame([name for name, _ in known], found, whole, tz)
+        return known, codec.concatenate([part for _, part in known], schema, sort=False)

@@ -6,24 +6,26 @@ knows of the table is in `behemoth.tickstore.state`. Nothing here writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date as Date
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, cast, overload
 
 import pandas as pd
 
 from behemoth import codec, index, layout
 from behemoth.bitemporal import LATEST_AS_OF, Observation, Revision
-from behemoth.codec import Schema
+from behemoth.codec import Schema, Ticks
 from behemoth.errors import BadRequest, Closed, Corrupt, NotFound
+from behemoth.index import Rows
 from behemoth.log import Tip
 from behemoth.stores import LocalStore, ObjectStore
 from behemoth.tickstore import (
     copying,
     diffing,
+    export,
     history,
     moments,
     receipts,
@@ -31,16 +33,36 @@ from behemoth.tickstore import (
     times,
     vintages,
 )
+from behemoth.tickstore.export import Output
 from behemoth.tickstore.images import Images
 from behemoth.tickstore.moments import Moment
+from behemoth.tickstore.parts import Span, by_rows
 from behemoth.tickstore.reader import Reader
 from behemoth.tickstore.receipts import Receipt
 from behemoth.tickstore.state import State
 from behemoth.tickstore.times import Bound
 from behemoth.tickstore.verifying import Progress
 
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+Missing = Literal["empty", "raise"]
 AsOf = datetime | str
 """What names a state of a table: a time of knowledge, a token, or a tag."""
+
+
+SPLAYS = ["date", "version", "path", "rows", "first", "last", "size", "digest", "start_time"]
+"""Columns of `View.splays`."""
+
+
+class Asked(NamedTuple):
+    """What a request asks for, checked and read."""
+
+    moment: Moment
+    symbols: tuple[str, ...]
+    bounds: Span
+    columns: tuple[str, ...] | None
 
 
 class View:
@@ -185,6 +207,7 @@ class View:
         found = moments.all_tags(self._store)
         return moments.table([tag for tag in found if int(tag.token.split("-")[0]) <= newest])
 
+    @overload
     def select(
         self,
         symbol: str | Sequence[str],
@@ -195,8 +218,53 @@ class View:
         columns: Sequence[str] | None = None,
         tz: str | None = None,
         schema: Schema = "union",
-        missing: Literal["empty", "raise"] = "empty",
-    ) -> pd.DataFrame:
+        missing: Missing = "empty",
+        output: Literal["pandas"] = "pandas",
+    ) -> pd.DataFrame: ...
+
+    @overload
+    def select(
+        self,
+        symbol: str | Sequence[str],
+        start: Bound = None,
+        end: Bound = None,
+        as_of_time: AsOf = LATEST_AS_OF,
+        *,
+        columns: Sequence[str] | None = None,
+        tz: str | None = None,
+        schema: Schema = "union",
+        missing: Missing = "empty",
+        output: Literal["arrow"],
+    ) -> pa.Table: ...
+
+    @overload
+    def select(
+        self,
+        symbol: str | Sequence[str],
+        start: Bound = None,
+        end: Bound = None,
+        as_of_time: AsOf = LATEST_AS_OF,
+        *,
+        columns: Sequence[str] | None = None,
+        tz: str | None = None,
+        schema: Schema = "union",
+        missing: Missing = "empty",
+        output: Literal["polars"],
+    ) -> pl.DataFrame: ...
+
+    def select(
+        self,
+        symbol: str | Sequence[str],
+        start: Bound = None,
+        end: Bound = None,
+        as_of_time: AsOf = LATEST_AS_OF,
+        *,
+        columns: Sequence[str] | None = None,
+        tz: str | None = None,
+        schema: Schema = "union",
+        missing: Missing = "empty",
+        output: Output = "pandas",
+    ) -> pd.DataFrame | pa.Table | pl.DataFrame:
         """Select ticks by their time, as they were known at a time.
 
         Parameters
@@ -218,13 +286,18 @@ class View:
             ``"strict"``: raise when they differ.
         missing
             ``"raise"``: raise for a symbol that is unknown; by default the frame is empty.
+        output
+            ``"arrow"``: a pyarrow.Table, ``"polars"``: a polars.DataFrame. Neither makes a pandas
+            frame on the way. Their first column is the time, for a list of symbols after a column
+            ``symbol``. A NaN stays NaN; missing texts and NaT are null.
 
         Returns
         -------
-        pandas.DataFrame
+        pandas.DataFrame, or what `output` says
             Index: the times, datetime64[ns, UTC] (naive if they were inserted so), sorted; ticks
             of one time by their date, then as inserted. For a list of symbols a ``symbol`` level
-            before it. Columns as inserted. ``attrs["behemoth"]`` is a receipt, see `receipt`.
+            before it. Columns as inserted. ``attrs["behemoth"]`` is a receipt, see `receipt`; in
+            an Arrow table it lies in the schema's metadata. A polars frame carries none.
 
         Raises
         ------
@@ -235,6 +308,8 @@ class View:
             When a column, tag or token is unknown, or with ``missing="raise"`` a symbol.
         Corrupt
             When a file is not what it promises; names the file.
+        EnvironmentFailed
+            When the package of the `output` is not installed.
 
         Examples
         --------
@@ -242,16 +317,9 @@ class View:
         >>> tickstore.select("BTC-USD", start="2019-10-01", end=Date(2019, 10, 31)).empty
         True
         """
-        moment = self._moment(as_of_time)
-        request.check_tz(tz)
-        request.check_choice("schema", schema, ("union", "strict"))
-        request.check_choice("missing", missing, ("empty", "raise"))
-        if columns is not None:
-            columns = request.names("columns", columns)
-        bounds = times.tick_bounds(start, end)
-        symbols = (symbol,) if isinstance(symbol, str) else request.names("symbol", symbol)
-        for name in symbols:
-            layout.check_name(name)
+        request.check_choice("output", output, ("pandas", "arrow", "polars"))
+        asked = self._asked(symbol, start, end, as_of_time, columns, tz, schema, missing)
+        moment, symbols, bounds, columns = asked
         parts, shown = [], []
         for name in symbols:
             part, rows = self._reader.read(
@@ -261,23 +329,175 @@ class View:
                 raise NotFound(self._why_nothing(name, moment), symbol=name)
             parts.append(part)
             shown.append((name, rows))
+        of = None
         if isinstance(symbol, str):
             (part,) = parts
-            frame = codec.to_frame(self._reader.nothing(columns) if part is None else part, tz)
+            whole = self._reader.nothing(columns) if part is None else part
         else:
-            frame = self._reader.stack(symbols, parts, columns, schema, tz)
-        frame.attrs[receipts.KEY] = receipts.note(
-            self._state.identity if moment.tip.number else "",
-            moment,
-            symbol if isinstance(symbol, str) else symbols,
-            bounds,
+            of, whole = self._reader.stack(symbols, parts, columns, schema)
+        note = self._note(asked, symbol, shown, len(whole), tz, schema)
+        return export.shaped(output, whole, tz, of, note)
+
+    def _asked(
+        self,
+        symbol: str | Sequence[str],
+        start: Bound,
+        end: Bound,
+        as_of_time: AsOf,
+        columns: Sequence[str] | None,
+        tz: str | None,
+        schema: Schema,
+        missing: Missing,
+    ) -> Asked:
+        """Check a request, and read its names and times."""
+        moment = self._moment(as_of_time)
+        request.check_tz(tz)
+        request.check_choice("schema", schema, ("union", "strict"))
+        request.check_choice("missing", missing, ("empty", "raise"))
+        symbols = (symbol,) if isinstance(symbol, str) else request.names("symbol", symbol)
+        for name in symbols:
+            layout.check_name(name)
+        bounds = times.tick_bounds(start, end)
+        chosen = None if columns is None else request.names("columns", columns)
+        return Asked(moment, symbols, bounds, chosen)
+
+    def _note(
+        self,
+        asked: Asked,
+        symbol: str | Sequence[str],
+        shown: Iterable[tuple[str, Rows]],
+        rows: int,
+        tz: str | None,
+        schema: Schema,
+    ) -> dict[str, Any]:
+        return receipts.note(
+            self._state.identity if asked.moment.tip.number else "",
+            asked.moment,
+            symbol if isinstance(symbol, str) else asked.symbols,
+            asked.bounds,
             shown,
-            len(frame),
-            columns=columns,
+            rows,
+            columns=asked.columns,
             tz=tz,
             schema=schema,
         )
-        return frame
+
+    def _sample(
+        self, symbol: str, asked: Asked, schema: Schema, missing: Missing
+    ) -> tuple[Ticks | None, Rows, int]:
+        """Give the columns and types of a select, the files behind it, and how many ticks."""
+        moment, _, bounds, columns = asked
+        sample, shown, rows = self._reader.sample(
+            symbol, bounds, moment.known_at, moment.tip.number, columns, schema
+        )
+        if sample is None and missing == "raise":
+            raise NotFound(self._why_nothing(symbol, moment), symbol=symbol)
+        return sample, shown, rows
+
+    def to_parquet(
+        self,
+        path: Path | str,
+        symbol: str | Sequence[str],
+        start: Bound = None,
+        end: Bound = None,
+        as_of_time: AsOf = LATEST_AS_OF,
+        *,
+        columns: Sequence[str] | None = None,
+        tz: str | None = None,
+        schema: Schema = "union",
+        missing: Missing = "empty",
+        group_rows: int = 1 << 19,
+    ) -> Receipt:
+        """Write what `select` would give into a Parquet file, some days at a time.
+
+        More may be written than fits into memory. The file gets its name when it is whole;
+        whatever stops it leaves what was there.
+
+        Parameters
+        ----------
+        path
+            The file.
+        symbol, start, end, as_of_time, columns, tz, schema, missing
+            As for `select`.
+        group_rows
+            Whole days are read and written together, as many as make about so many ticks.
+
+        Returns
+        -------
+        Receipt
+            It lies in the file's metadata too: ``receipt(pyarrow.parquet.read_schema(path))``.
+            ``pandas.read_parquet(path)`` gives the frame that `select` gives; but Parquet knows
+            neither categories that no tick has nor resolutions of a second.
+
+        Raises
+        ------
+        EnvironmentFailed
+            When the file cannot be written, or pyarrow is not installed.
+        BadRequest, NotFound, Corrupt
+            As `select` does.
+        """
+        asked = self._asked(symbol, start, end, as_of_time, columns, tz, schema, missing)
+        moment, symbols, bounds, columns = asked
+        samples, shown, rows = [], [], 0
+        for name in symbols:
+            sample, files, count = self._sample(name, asked, schema, missing)
+            samples.append(sample)
+            shown.append((name, files))
+            rows += count
+        _, like = self._reader.stack(symbols, samples, columns, schema)
+        note = self._note(asked, symbol, shown, rows, tz, schema)
+
+        moment_of = moment.known_at, moment.tip.number
+
+        def parts() -> Iterator[tuple[str, Ticks]]:
+            for name, files in shown:
+                for span in by_rows(files, bounds, group_rows):
+                    yield name, self._reader.part(name, span, *moment_of, like)
+
+        export.to_parquet(Path(path), like, parts(), tz, not isinstance(symbol, str), note)
+        return receipts.receipt(note)
+
+    def splays(
+        self,
+        symbol: str,
+        start: Bound = None,
+        end: Bound = None,
+        as_of_time: AsOf = LATEST_AS_OF,
+    ) -> pd.DataFrame:
+        """Show the files that a select would read: for other languages, clusters and the curious.
+
+        Parameters
+        ----------
+        symbol, start, end, as_of_time
+            As for `select`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each file, by date; none for a symbol that is unknown. Columns: ``date``
+            (datetime64[ns], the as-at date), ``version``, ``path`` (in full where the table is on
+            disk; ``pandas.read_hdf`` opens it), ``rows``, ``first``, ``last`` (datetime64[ns, UTC]:
+            its first and last tick, also those outside of the range), ``size`` (bytes), ``digest``
+            (BLAKE2b of the content), ``start_time`` (datetime64[us, UTC], known since).
+
+        Raises
+        ------
+        BadRequest, NotFound
+            As `select` does.
+
+        Examples
+        --------
+        >>> MemoryTickstore().splays("BTC-USD").empty
+        True
+        """
+        asked = self._asked(symbol, start, end, as_of_time, None, None, "union", "empty")
+        if not isinstance(symbol, str):
+            raise BadRequest(f"one symbol at a time, not {symbol!r}")
+        timeline, (moment, _, bounds, _) = self._state.timeline(symbol), asked
+        table = self._table(timeline.visible(moment.known_at, moment.tip.number, bounds))
+        table["path"] = [self._store.where(key) for key in table["path"]]
+        shown = table.reset_index()[SPLAYS]
+        return shown.astype({"path": codec.TEXT_DTYPE, "digest": codec.TEXT_DTYPE})
 
     def replay(self, receipt: Receipt | pd.DataFrame | dict[str, Any] | str) -> pd.DataFrame:
         """Give the same frame again, to the bit, from this table or any copy of it.
@@ -314,7 +534,7 @@ class View:
             asked.as_of_time or LATEST_AS_OF,
             columns=asked.columns,
             tz=asked.tz,
-            schema=asked.schema,  # type: ignore[arg-type]  # select checks it
+            schema=cast("Schema", asked.schema),  # select checks it
         )
         found = receipts.receipt(frame)
         if (found.digest, found.rows) != (asked.digest, asked.rows):
