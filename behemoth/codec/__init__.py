@@ -9,7 +9,6 @@ bytes are kept.
 
 from behemoth.codec.checkpoint import (
     Page,
-    read_checkpoint,
     read_page,
     read_summary,
     write_checkpoint,
@@ -49,7 +48,6 @@ __all__ = [
     "dismantle",
     "gather",
     "open_splay",
-    "read_checkpoint",
     "read_facts",
     "read_page",
     "read_splay",

@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
 
-from behemoth.codec import Promise, dismantle, read_checkpoint, read_splay, to_frame
+from behemoth.codec import Promise, dismantle, read_splay, to_frame
 from behemoth.codec.container import Container
 from tests.codec.make_fixtures import SPLAYS, STORED, checkpoint
-from tests.codec.strategies import DATE, SYMBOL, assert_same
+from tests.codec.strategies import DATE, SYMBOL, assert_same, read_checkpoint
 
 DIGESTS = {
     "every-kind.h5": "b4b53c0cbd9a5f4bc634d1ee924daa7d359f8f7e359e771976d8b13a9f83fa7a",
