@@ -13,17 +13,21 @@
 [9160.5, 9161.0]
 """
 
-from behemoth import errors
-from behemoth.bitemporal import BiTimestamp, Observation, Revision
-from behemoth.tickstore import (
-    LocalTickstore,
-    MemoryTickstore,
-    Receipt,
-    Tickstore,
-    View,
-    receipt,
-)
-from behemoth.version import __version__
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from behemoth import errors
+    from behemoth.bitemporal import BiTimestamp, Observation, Revision
+    from behemoth.tickstore import (
+        LocalTickstore,
+        MemoryTickstore,
+        Receipt,
+        Tickstore,
+        View,
+        receipt,
+    )
+    from behemoth.version import __version__
 
 __all__ = [
     "BiTimestamp",
@@ -38,3 +42,21 @@ __all__ = [
     "errors",
     "receipt",
 ]
+
+_ROOMS = {"__version__": "version", "errors": "errors"} | dict.fromkeys(
+    ("BiTimestamp", "Observation", "Revision"), "bitemporal"
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is asked for: the command line must be there before pandas is."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = import_module(f"{__name__}.{_ROOMS.get(name, 'tickstore')}")
+    found = globals()[name] = room if name == "errors" else getattr(room, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """Name what is public, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -9,11 +9,11 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Run the command line; also a Ctrl-C while it is still loading is no traceback."""
+    """Run the command line; also a Ctrl-C while it is still loading is one line."""
     try:
         from behemoth.cli import app
     except KeyboardInterrupt:
-        sys.exit(1)
+        sys.exit("behemoth: stopped; nothing is lost")
     app.main()
 
 

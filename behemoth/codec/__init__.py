@@ -9,7 +9,6 @@ each other, `gaps` shows what one of them has not. Nothing here knows where byte
 
 from behemoth.codec.checkpoint import (
     Page,
-    read_checkpoint,
     read_page,
     read_summary,
     write_checkpoint,
@@ -52,7 +51,6 @@ __all__ = [
     "dismantle",
     "gather",
     "open_splay",
-    "read_checkpoint",
     "read_facts",
     "read_page",
     "read_splay",

@@ -24,7 +24,6 @@ from behemoth.codec.fixed import (
     names_array,
     read_values,
 )
-from behemoth.codec.frame import TEXT_DTYPE
 from behemoth.codec.hdf5 import Attribute, Stored
 from behemoth.codec.ticks import PLAIN_DTYPES, Array, Column
 from behemoth.version import __version__
@@ -102,42 +101,6 @@ def _column(name: str, series: pd.Series[Any]) -> Column:
     return Column(name, "plain", series.to_numpy())
 
 
-def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
-    """Read the revisions of some symbols, through the header only.
-
-    Parameters
-    ----------
-    data
-        All bytes of the file.
-    name
-        What messages call the file.
-
-    Returns
-    -------
-    pandas.DataFrame
-        What `write_checkpoint` was given.
-
-    Raises
-    ------
-    Corrupt
-        When header and digests do not all agree.
-    """
-    page = read_page(data, name)
-    levels: list[Any] = [
-        pd.Index(page.symbols, dtype=TEXT_DTYPE),
-        pd.DatetimeIndex(page.dates.view("M8[ns]")),
-        pd.Index(page.versions),
-    ]
-    codes: list[Any] = list(page.codes)
-    frame = pd.DataFrame(
-        page.columns,
-        columns=pd.Index(list(page.columns), dtype=TEXT_DTYPE),
-        index=pd.RangeIndex(len(page.codes[0])),
-    )
-    frame.index = pd.MultiIndex(levels=levels, codes=codes, names=LEVELS)
-    return frame
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
     """What a file holds, as arrays.
@@ -160,7 +123,20 @@ class Page:
 
 
 def read_page(data: bytes, name: str) -> Page:
-    """Read what `read_checkpoint` does, without making a frame of it."""
+    """Read the rows of some symbols, through the header only.
+
+    Parameters
+    ----------
+    data
+        All bytes of the file.
+    name
+        What messages call the file.
+
+    Raises
+    ------
+    Corrupt
+        When header and digests do not all agree.
+    """
     container = Container(data, name)
     try:
         facts = container.facts

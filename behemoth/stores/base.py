@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 from behemoth.errors import EnvironmentFailed
@@ -63,6 +64,23 @@ class ObjectStore(ABC):
     @abstractmethod
     def stage(self, data: bytes) -> str:
         """Keep the bytes durably under a new key in ``tmp/``, and give that key as the handle."""
+
+    def stage_all(self, data: Sequence[bytes]) -> list[str]:
+        """Stage many objects, and give their handles; where one fails, none stays staged."""
+        staged: list[str] = []
+        try:
+            for each in data:
+                staged += [self.stage(each)]
+        except BaseException:
+            self._discard_all(staged)
+            raise
+        return staged
+
+    def _discard_all(self, staged: Iterable[str]) -> None:
+        """Forget staged bytes; left behind, they are harmless."""
+        for each in staged:
+            with suppress(EnvironmentFailed):
+                self.discard(each)
 
     @abstractmethod
     def publish(self, staged: str, key: str) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from behemoth.errors import EnvironmentFailed
+from behemoth.stores.at_once import MANY, at_once
 from behemoth.stores.base import ObjectStore, check_key, staging_key
 
 _REASONS = {
@@ -107,21 +108,37 @@ class LocalStore(ObjectStore):
     def stage(self, data: bytes) -> str:
         """Write the bytes to a new read-only file in ``tmp/`` and flush it to the medium."""
         staged = staging_key()
-        path = Path(self.where(staged))
+        self._write(staged, data)
+        return staged
+
+    def stage_all(self, data: Sequence[bytes]) -> list[str]:
+        """Stage many files, a few at a time; where one fails, none stays staged."""
+        if len(data) < MANY:
+            return super().stage_all(data)
+        staged = [staging_key() for _ in data]
+        try:
+            at_once(lambda pair: self._write(*pair), list(zip(staged, data, strict=True)))
+        except BaseException:
+            self._discard_all(staged)
+            raise
+        return staged
+
+    def _write(self, key: str, data: bytes) -> None:
+        path = Path(self.where(key))
         with _doing("write", path):
             self._make_folder(path.parent)
             try:
                 with path.open("xb") as file:
                     file.write(data)
                     file.flush()
-                    with suppress(PermissionError):  # FAT and some shares refuse: a courtesy only
+                    # A courtesy only: FAT and some shares refuse, and repair may have tidied up.
+                    with suppress(PermissionError, FileNotFoundError):
                         path.chmod(0o444)
                     _flush(file.fileno())
-            except OSError:
+            except BaseException:
                 with suppress(OSError):
                     path.unlink()
                 raise
-        return staged
 
     def publish(self, staged: str, key: str) -> None:
         """Link the staged file to its name; ``FileExistsError`` when that is taken."""
@@ -145,14 +162,16 @@ class LocalStore(ObjectStore):
                 entered.add(folder)
                 folder = folder.parent
                 changed.add(folder)
-        for folder in sorted(changed, reverse=True):
-            with _doing("flush", folder):
-                try:
-                    _flush_folder(folder)
-                except PermissionError:  # a parent of the root may be closed to reading
-                    if folder.is_relative_to(self._root):
-                        raise
+        at_once(self._flush_folder, sorted(changed, reverse=True))
         self._durable |= entered
+
+    def _flush_folder(self, folder: Path) -> None:
+        with _doing("flush", folder):
+            try:
+                _flush_folder(folder)
+            except PermissionError:  # a parent of the root may be closed to reading
+                if folder.is_relative_to(self._root):
+                    raise
 
     def get(self, key: str) -> bytes:
         """Read one file whole; ``FileNotFoundError`` when there is no such object."""

@@ -104,9 +104,10 @@ class Placer:
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Make the bytes of all splays durable, without a name."""
-        for change in changes:
-            if change.splay is not None:
-                change.staged = self._store.stage(change.splay.data)
+        splays = [(change, change.splay) for change in changes if change.splay is not None]
+        handles = self._store.stage_all([splay.data for _, splay in splays])
+        for (change, _), staged in zip(splays, handles, strict=True):
+            change.staged = staged
 
     def outdated(self, changes: Sequence[Change], placed_after: int | None) -> Sequence[Change]:
         """Find the changes that commits after the one that they were placed after touched."""

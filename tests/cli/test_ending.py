@@ -18,20 +18,21 @@ BEHEMOTH = [sys.executable, "-W", "error", "-m", "behemoth"]
 ENTRY = "log/0000000002.json"
 
 
-def stopped_at(path, *words):
+def stopped_at(path, command, **options):
     """Run a command until it opens a file, press Ctrl-C there; give its code and last words.
 
     It is halted whenever we look whether it waits there, so that it cannot go on before the signal.
     """
-    path.unlink()
+    path.unlink(missing_ok=True)
     os.mkfifo(path)  # whoever opens it to read waits for a writer
-    with subprocess.Popen([*BEHEMOTH, *words], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options) as process:
         deadline = time.monotonic() + 60
         while True:
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             process.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG)  # told once, not again
             try:
                 writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
                 process.send_signal(signal.SIGINT)
@@ -61,8 +62,22 @@ def stopped_at(path, *words):
 def test_ctrl_c_is_one_line_and_exit_code_1(db, tmp_path, monkeypatch, words, at, then):
     """It says what holds, and how to go on."""
     monkeypatch.chdir(tmp_path)
-    code, said = stopped_at(db / TABLE / at, *words, "--db", str(db))
+    code, said = stopped_at(db / TABLE / at, [*BEHEMOTH, *words, "--db", str(db)])
     assert (code, said) == (1, f"behemoth: stopped; nothing is lost{then}\n")
+
+
+@pytest.mark.parametrize(
+    "program", [["-m", "behemoth"], ["-c", "from behemoth.cli import main; main()"]]
+)
+def test_ctrl_c_while_it_is_loading_is_one_line_too(tmp_path, program):
+    """In the half second in which pandas, or here what stands in its place, is imported."""
+    gate, late = tmp_path / "gate", tmp_path / "late"
+    late.mkdir()
+    (late / "pandas.py").write_text(f"open({str(gate)!r}).read()\n")
+    path = os.pathsep.join([str(late), *filter(None, sys.path)])
+    command = [sys.executable, "-W", "error", *program, "symbols"]
+    code, said = stopped_at(gate, command, env={**os.environ, "PYTHONPATH": path})
+    assert (code, said) == (1, "behemoth: stopped; nothing is lost\n")
 
 
 @pytest.mark.parametrize(

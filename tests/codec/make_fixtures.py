@@ -1,4 +1,4 @@
-"""Write the stored files of format 1: ``python -m tests.codec.make_fixtures``.
+"""Write the stored files of today's format: ``python -m tests.codec.make_fixtures``.
 
 Run once for a format, and never again: what is stored must stay readable.
 """
@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from behemoth.codec import dismantle, write_checkpoint
+from behemoth.version import FORMAT
 from tests.codec.strategies import revisions, times, written
 
-FOLDER = Path(__file__).parents[1] / "fixtures" / "format-1"
+STORED = Path(__file__).parents[1] / "fixtures"
+FOLDER = STORED / f"format-{FORMAT}"
 ROWS = 6
 
 

@@ -14,6 +14,7 @@ from behemoth.codec import (
     Splay,
     Ticks,
     dismantle,
+    read_page,
     read_splay,
     to_frame,
     write_splay,
@@ -206,3 +207,18 @@ def revisions(n):
         "digest0": np.random.default_rng(0).integers(0, 2**64, size=2 * n, dtype=np.uint64),
     }
     return pd.DataFrame(data, index=index)
+
+
+def read_checkpoint(data: bytes, name: str) -> pd.DataFrame:
+    """Make the frame that `write_checkpoint` was given of what `read_page` gives."""
+    page = read_page(data, name)
+    levels = [
+        pd.Index(page.symbols, dtype=TEXT_DTYPE),
+        pd.DatetimeIndex(page.dates.view("M8[ns]")),
+        pd.Index(page.versions),
+    ]
+    names = ["symbol", "date", "version"]
+    index = pd.MultiIndex(levels=levels, codes=list(page.codes), names=names)
+    columns = pd.Index(list(page.columns), dtype=TEXT_DTYPE)
+    frame = pd.DataFrame(page.columns, columns=columns, index=pd.RangeIndex(len(index)))
+    return frame.set_axis(index)

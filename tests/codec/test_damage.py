@@ -9,12 +9,21 @@ import pytest
 import tables
 import xxhash
 
-from behemoth.codec import Promise, dismantle, read_checkpoint, read_splay, write_checkpoint
+from behemoth.codec import Promise, dismantle, read_splay, write_checkpoint
 from behemoth.codec.container import CONTENT, DIGEST_SIZE, PREFIX, pack
 from behemoth.codec.hdf5 import CHUNK, RAW, Stored
 from behemoth.errors import Corrupt
 from behemoth.version import FORMAT
-from tests.codec.strategies import DATE, SYMBOL, promise_of, reread, revisions, times, written
+from tests.codec.strategies import (
+    DATE,
+    SYMBOL,
+    promise_of,
+    read_checkpoint,
+    reread,
+    revisions,
+    times,
+    written,
+)
 
 ROWS = 40
 FRAME = pd.DataFrame(

@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
 
-from behemoth.codec import Promise, dismantle, read_checkpoint, read_splay, to_frame
+from behemoth.codec import Promise, dismantle, read_splay, to_frame
 from behemoth.codec.container import Container
-from tests.codec.make_fixtures import FOLDER, SPLAYS, checkpoint
-from tests.codec.strategies import DATE, SYMBOL, assert_same
+from tests.codec.make_fixtures import SPLAYS, STORED, checkpoint
+from tests.codec.strategies import DATE, SYMBOL, assert_same, read_checkpoint
 
 DIGESTS = {
     "every-kind.h5": "b4b53c0cbd9a5f4bc634d1ee924daa7d359f8f7e359e771976d8b13a9f83fa7a",
@@ -12,11 +12,25 @@ DIGESTS = {
     "large.h5": "844fe86e992c0738c9fde4ce26fe546a681ff3ac73a7818ee4c62b297ce6f484",
 }
 
+SPLAY = {"tool", "symbol", "date", "written_at", "first", "last"}
+FACTS = {
+    ("format-1", "splay"): {*SPLAY, "rows", "columns", "digest", "time"},
+    ("format-1", "checkpoint"): {"tool", "symbol", "rows", "columns"},
+    ("format-3", "splay"): SPLAY,
+    ("format-3", "checkpoint"): {"tool", "symbols"},
+}
+
+
+@pytest.fixture(params=["format-1", "format-3"])
+def folder(request):
+    """Where the files of a format are; 2 has those of 1."""
+    return STORED / request.param
+
 
 @pytest.mark.parametrize("name", SPLAYS)
-def test_stored_splays_stay_readable(name):
+def test_stored_splays_stay_readable(folder, name):
     """A splay that was stored in this format gives the same values for ever."""
-    data, frame = (FOLDER / name).read_bytes(), SPLAYS[name]()
+    data, frame = (folder / name).read_bytes(), SPLAYS[name]()
     promise = Promise(SYMBOL, DATE, len(frame), len(data), DIGESTS[name])
     ticks = read_splay(data, promise, name)
     assert_same(frame, to_frame(ticks))
@@ -29,22 +43,20 @@ def test_the_digest_of_content_never_changes(name):
     assert dismantle(SPLAYS[name](), "time").digest() == DIGESTS[name]
 
 
-def test_read_hdf_opens_stored_splays():
+def test_read_hdf_opens_stored_splays(folder):
     """A stored splay is a plain frame for pandas."""
-    pd.testing.assert_frame_equal(SPLAYS["large.h5"](), pd.read_hdf(FOLDER / "large.h5"))
+    pd.testing.assert_frame_equal(SPLAYS["large.h5"](), pd.read_hdf(folder / "large.h5"))
 
 
-def test_stored_checkpoints_stay_readable():
+def test_stored_checkpoints_stay_readable(folder):
     """A checkpoint that was stored in this format gives the same revisions for ever."""
-    data = (FOLDER / "checkpoint.h5").read_bytes()
+    data = (folder / "checkpoint.h5").read_bytes()
     pd.testing.assert_frame_equal(checkpoint(), read_checkpoint(data, "checkpoint.h5"))
-    pd.testing.assert_frame_equal(checkpoint(), pd.read_hdf(FOLDER / "checkpoint.h5"))
+    pd.testing.assert_frame_equal(checkpoint(), pd.read_hdf(folder / "checkpoint.h5"))
 
 
 @pytest.mark.parametrize("name", [*SPLAYS, "checkpoint.h5"])
-def test_headers_hold_their_facts(name):
+def test_headers_hold_their_facts(folder, name):
     """The facts of a header keep their names."""
-    facts = Container((FOLDER / name).read_bytes(), name).facts
-    common = {"tool", "symbol", "rows", "columns"}
-    own = {"written_at", "date", "first", "last", "digest", "time"}
-    assert set(facts) == common | (set() if name == "checkpoint.h5" else own)
+    container = Container((folder / name).read_bytes(), name)
+    assert set(container.facts) == FACTS[folder.name, "splay" if name in SPLAYS else "checkpoint"]

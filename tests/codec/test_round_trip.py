@@ -9,7 +9,6 @@ from hypothesis import given
 from behemoth.codec import (
     TEXT_DTYPE,
     dismantle,
-    read_checkpoint,
     read_summary,
     to_frame,
     to_stacked_frame,
@@ -26,6 +25,7 @@ from tests.codec.strategies import (
     frames,
     in_order,
     kept,
+    read_checkpoint,
     repeatable,
     reread,
     revisions,

@@ -5,6 +5,8 @@ from threading import Barrier
 
 import pytest
 
+from behemoth.stores.at_once import MANY
+
 KEY = "2019/10/31/BTC-USD_0000.h5"
 
 
@@ -45,6 +47,18 @@ class StoreContract:
         store.stage(b"ticks")
         assert not store.exists(KEY)
         assert store.keys("2019/") == []
+
+    @pytest.mark.parametrize("count", [0, 1, 3, MANY, 100])
+    def test_many_are_staged_together(self, store, count):
+        """The handles come in the order of the objects, and each can be published."""
+        data = [b"%d" % number for number in range(count)]
+        staged = store.stage_all(data)
+        assert sorted(set(staged)) == store.keys("tmp/")
+        keys = [f"2019/{number}" for number in range(count)]
+        for handle, key in zip(staged, keys, strict=True):
+            store.publish(handle, key)
+        store.sync(keys)
+        assert data == [store.get(key) for key in keys]
 
     def test_a_staged_object_that_is_gone(self, store):
         """Publishing what somebody swept away says so and makes no name."""

@@ -2,12 +2,14 @@ import errno
 import os
 import stat
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from behemoth.errors import EnvironmentFailed
 from behemoth.stores import LocalStore
+from behemoth.stores.at_once import MANY
 from tests.stores.contract import KEY, StoreContract
 
 
@@ -117,6 +119,53 @@ class TestLocalStore(StoreContract):
         with pytest.raises(EnvironmentFailed, match="no space is left"):
             store.stage(b"ticks")
         assert store.keys("") == []
+
+    @pytest.mark.skipif(sys.platform == "darwin", reason="macOS flushes by fcntl")
+    @pytest.mark.parametrize("count", [3, 2 * MANY])
+    @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+    def test_where_one_of_many_fails_none_stays_staged(self, store, monkeypatch, count, error):
+        """The error is that of a single one, and no thread is still writing."""
+        flush = os.fsync
+
+        def refuse(descriptor):
+            flush(descriptor)
+            if os.fstat(descriptor).st_size == 2:
+                raise error
+
+        monkeypatch.setattr(os, "fsync", refuse)
+        expected = EnvironmentFailed if isinstance(error, OSError) else KeyboardInterrupt
+        with pytest.raises(expected) as caught:
+            store.stage_all([bytes(number) for number in range(count)])
+        assert expected is KeyboardInterrupt or "no space is left" in str(caught.value)
+        assert store.keys("tmp/") == []
+        assert not [each for each in threading.enumerate() if each.name.startswith("files")]
+
+    @pytest.mark.skipif(sys.platform == "darwin", reason="macOS flushes by fcntl")
+    def test_sync_flushes_each_of_many_folders(self, store, root, monkeypatch):
+        """When it returns all are flushed; and again when one could not be."""
+        flush, flushed, broken = os.fsync, [], []
+
+        def note(descriptor):
+            flush(descriptor)
+            flushed.append(os.fstat(descriptor).st_ino)
+            if flushed[-1] in broken:
+                raise OSError(errno.EIO, "broken")
+
+        keys = [f"{year}/{month}/x" for year in range(2015, 2020) for month in range(1, 13)]
+        staged = store.stage(b"ticks")
+        for key in keys:
+            store.publish(staged, key)
+        folders = {root.parents[1], *(up for key in keys for up in (root / key).parents)}
+        expected = {each.stat().st_ino for each in folders if each.is_relative_to(root.parents[1])}
+        monkeypatch.setattr(os, "fsync", note)
+
+        broken.append((root / "2017/5").stat().st_ino)
+        with pytest.raises(EnvironmentFailed, match=r"cannot flush .*2017/5: broken"):
+            store.sync(keys)
+        broken.clear()
+        flushed.clear()
+        store.sync(keys)
+        assert sorted(flushed) == sorted(expected)
 
     @pytest.mark.skipif(sys.platform == "darwin", reason="macOS flushes by fcntl")
     def test_sync_flushes_every_new_folder(self, store, root, monkeypatch):

@@ -29,7 +29,7 @@ from behemoth.tickstore import Tickstore
 from behemoth.tickstore.kinds import EPOCH_DATE
 from behemoth.tickstore.pages import digest_of
 from tests.clock import Clock
-from tests.codec.strategies import repeatable
+from tests.codec.strategies import read_checkpoint, repeatable
 from tests.codec.test_damage import Trap
 from tests.tickstore.faulty import DamagedStore, in_memory
 from tests.tickstore.histories import Step, say, ticks_at
@@ -238,7 +238,7 @@ def test_a_sealed_checkpoint_of_something_else_is_passed_over(disk, what):
     (facts,) = text["pages"][what][""]
     data = other.get(facts["key"])
     if what == "revisions":
-        data = codec.write_checkpoint(codec.read_checkpoint(data, "")[["rows"]])
+        data = codec.write_checkpoint(read_checkpoint(data, "")[["rows"]])
     else:
         splay = codec.write_splay(codec.dismantle(bars(1.0), "time"), "", EPOCH_DATE, Clock().now)
         data = splay.data

@@ -47,8 +47,7 @@ def test_kill_9_at_each_step_leaves_before_or_after(tmp_path, full, tell, verb):
         with LocalTickstore(tmp_path / str(step)) as store:
             log, index = store.log(), store.index.reset_index()
             (done, before) = ((log["message"] == text).sum() for text in ("halted", ""))
-            wanted = 3 if verb == "transaction" else 1
-            assert len(index) == before + done * wanted, step
+            assert len(index) == before + done * VERBS[verb], step
             assert all(prices(store.select(name)) for name in index["symbol"]), step
             store.flush()
             store.insert("A", AT, bars(5.0))
@@ -67,7 +66,7 @@ def test_kill_9_at_each_step_leaves_before_or_after(tmp_path, full, tell, verb):
 
 def halted_and_killed(folder, verb, step):
     """Kill a writer at this step; ``False`` when it was done before."""
-    command = [sys.executable, "-c", HALTED, str(folder), verb, str(step)]
+    command = [sys.executable, "-c", HALTED, str(folder), verb, str(VERBS[verb]), str(step)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as writer:
         _, status = os.waitpid(writer.pid, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
