@@ -180,7 +180,7 @@ class LocalStore(ObjectStore):
             descriptor = os.open(path, os.O_RDONLY)
             try:
                 size = os.fstat(descriptor).st_size
-                data = os.read(descriptor, size)
+                data = os.read(descriptor, size + 1)  # one more: whatever it is, to its end
                 while len(data) < size and (more := os.read(descriptor, size - len(data))):
                     data += more  # beyond the 2 GiB that one call gives
                 return data

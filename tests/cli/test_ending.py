@@ -19,31 +19,22 @@ ENTRY = "log/0000000002.json"
 
 
 def stopped_at(path, command, **options):
-    """Run a command until it opens a file, press Ctrl-C there; give its code and last words.
-
-    It is halted whenever we look whether it waits there, so that it cannot go on before the signal.
-    """
+    """Run a command until it reads a file, press Ctrl-C there; give its code and last words."""
     path.unlink(missing_ok=True)
-    os.mkfifo(path)  # whoever opens it to read waits for a writer
+    os.mkfifo(path)  # whoever opens it waits for a writer, and whoever reads it for what is written
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options) as process:
         deadline = time.monotonic() + 60
         while True:
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
-            process.send_signal(signal.SIGSTOP)
-            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG)  # told once, not again
             try:
                 writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-                process.send_signal(signal.SIGINT)
                 break
             except OSError:  # nobody reads yet
-                pass
-            finally:
-                process.send_signal(signal.SIGCONT)
-            time.sleep(0.01)
+                time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        os.close(writer)  # it may be on its way to read, and would then wait, signal or not
         _, said = process.communicate(timeout=60)
-        os.close(writer)
     return process.returncode, said
 
 
