@@ -4,7 +4,7 @@ What a page may hold:
 
 - ``python``: all such blocks of a page share one namespace. Where a ``text`` block follows at once,
   it is what they printed.
-- ``console``: each line that starts with ``$ `` is given to bash, and its exit code must be 0. Where
+- ``console``: each line that starts with ``$ `` is given to bash; its exit code must be 0. Where
   other lines follow, they are what it printed.
 - ``text`` and ``json``: no code.
 - ``{name}``: a directive of the site.
