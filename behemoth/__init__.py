@@ -15,7 +15,14 @@
 
 from behemoth import errors
 from behemoth.bitemporal import BiTimestamp, Observation, Revision
-from behemoth.tickstore import LocalTickstore, MemoryTickstore, Tickstore
+from behemoth.tickstore import (
+    LocalTickstore,
+    MemoryTickstore,
+    Receipt,
+    Tickstore,
+    View,
+    receipt,
+)
 from behemoth.version import __version__
 
 __all__ = [
@@ -23,8 +30,11 @@ __all__ = [
     "LocalTickstore",
     "MemoryTickstore",
     "Observation",
+    "Receipt",
     "Revision",
     "Tickstore",
+    "View",
     "__version__",
     "errors",
+    "receipt",
 ]

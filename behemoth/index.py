@@ -233,9 +233,21 @@ class Timeline:
             known &= self._column("commit") <= commit
         return self.rows[known]
 
-    def revisions(self, commit: int | None = None) -> list[Revision]:
-        """Give every revision with its knowledge interval, by date and version."""
+    def revisions(
+        self, commit: int | None = None, as_of_time: datetime = LATEST_AS_OF
+    ) -> list[Revision]:
+        """Give every revision with its knowledge interval, by date and version.
+
+        Parameters
+        ----------
+        commit
+            Only what was committed up to this number.
+        as_of_time
+            Only what was known at this time, aware UTC; what came after ends no interval.
+        """
         rows = self._until(commit)
+        if as_of_time != LATEST_AS_OF:
+            rows = rows[rows["start_time"] <= microseconds(as_of_time)]
         return self._revisions(rows, _end_times(rows))
 
     def _until(self, commit: int | None) -> Rows:

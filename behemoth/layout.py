@@ -34,6 +34,7 @@ _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|(COM|LPT)[0-9])(\..*)?")
 _SPLAY = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2})/([A-Z0-9._~-]+)_([0-9]{4,9})\.h5")
 _LOG = re.compile(r"log/([0-9]{10,})\.json")
 _ROOT = re.compile(r"index/([0-9]+-[0-9a-f]+)\.json")
+_TAG = re.compile(r"tags/[A-Z0-9._~-]+\.json")
 
 
 def check_name(name: str) -> str:
@@ -134,6 +135,22 @@ def parse_log_key(key: str) -> int | None:
     match = _LOG.fullmatch(key)
     number = int(match[1]) if match else 0
     return number if number and key == log_key(number) else None
+
+
+def tag_key(name: str) -> str:
+    """Name a tag.
+
+    Examples
+    --------
+    >>> tag_key("V1")
+    'tags/V1.json'
+    """
+    return f"tags/{encode_name(name)}.json"
+
+
+def is_tag_key(key: str) -> bool:
+    """Whether a key is one that `tag_key` can give."""
+    return _TAG.fullmatch(key) is not None
 
 
 def checkpoint_root_key(token: str) -> str:

@@ -42,10 +42,13 @@ def test_the_public_names_are_these():
         "LocalTickstore",
         "MemoryTickstore",
         "Observation",
+        "Receipt",
         "Revision",
         "Tickstore",
+        "View",
         "__version__",
         "errors",
+        "receipt",
     ]
 
 
@@ -55,6 +58,7 @@ def test_the_verbs_of_a_tickstore_are_these():
     assert public == {
         *("insert", "select", "delete", "undelete", "observe", "insert_many", "transaction"),
         *("symbols", "versions", "revisions", "observations", "index", "log", "token"),
+        *("at", "tag", "tags", "replay"),
         *("verify", "reindex", "copy"),
         *("flush", "close", "destroy"),
     }

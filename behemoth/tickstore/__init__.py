@@ -1,10 +1,13 @@
 """The one place that joins index, layout, codec, object store and clock.
 
-`tickstore` has the verbs, `writer` the commit protocol, `reader` the way back from files to
-frames, `state` what a process knows of the log, `checkpoints` the index on disk, `times` how the
-times of a request are read.
+`view` has the verbs that read, `tickstore` those that write; `writer` is the commit protocol,
+`reader` the way back from files to frames, `state` what a process knows of the log, `moments` how a
+state is named, `receipts` what says which data made a frame, `checkpoints` the index on disk,
+`times` how the times of a request are read.
 """
 
+from behemoth.tickstore.receipts import Receipt, receipt
 from behemoth.tickstore.tickstore import LocalTickstore, MemoryTickstore, Tickstore
+from behemoth.tickstore.view import View
 
-__all__ = ["LocalTickstore", "MemoryTickstore", "Tickstore"]
+__all__ = ["LocalTickstore", "MemoryTickstore", "Receipt", "Tickstore", "View", "receipt"]

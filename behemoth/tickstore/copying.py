@@ -17,7 +17,7 @@ from behemoth.bitemporal import Revision
 from behemoth.errors import BadRequest, Conflict, Corrupt, EnvironmentFailed
 from behemoth.log import Tip
 from behemoth.stores import LocalStore, ObjectStore
-from behemoth.tickstore import checkpoints
+from behemoth.tickstore import checkpoints, moments
 from behemoth.tickstore.state import State, begin
 from behemoth.tickstore.verifying import Progress, check_splay
 
@@ -59,7 +59,7 @@ def _is_path(value: object) -> bool:
 def copy(
     source: ObjectStore, target: ObjectStore, until: Tip, progress: Progress | None = None
 ) -> None:
-    """Copy all commits up to one, with their splays, and write an index checkpoint.
+    """Copy all commits up to one, with their splays and tags, and write an index checkpoint.
 
     Raises
     ------
@@ -99,6 +99,10 @@ def copy(
         put_same(target, key, data)
         if progress is not None:
             progress(number, until.number)
+    for tag in moments.all_tags(source):
+        if int(tag.token.split("-")[0]) <= until.number:
+            key = layout.tag_key(tag.name)
+            put_same(target, key, source.get(key))
     state.checkpoint()
 
 

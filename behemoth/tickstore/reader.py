@@ -159,14 +159,30 @@ class Reader:
         commit: int,
         columns: Sequence[str] | None,
         schema: Schema,
-    ) -> Ticks | None:
-        """Read one symbol's ticks in ``[start, end]``; ``None`` where nothing of it was known."""
-        timeline = self._state.timeline(symbol)
-        shown = timeline.shown(as_of_time, commit, bounds)
+    ) -> tuple[Ticks | None, Rows]:
+        """Read one symbol's ticks in ``[start, end]``; ``None`` where nothing of it was known.
+
+        With them come the rows of the index whose splays hold them.
+        """
+        shown = self._state.timeline(symbol).shown(as_of_time, commit, bounds)
+        ticks = None
         if len(shown) and schema == "union":
-            together = self._together(symbol, shown, bounds, columns)
-            if together is not None:
-                return together
+            ticks = self._together(symbol, shown, bounds, columns)
+        if ticks is None:
+            ticks = self._one_by_one(symbol, bounds, as_of_time, commit, columns, schema)
+        return ticks, shown
+
+    def _one_by_one(
+        self,
+        symbol: str,
+        bounds: tuple[int, int],
+        as_of_time: datetime,
+        commit: int,
+        columns: Sequence[str] | None,
+        schema: Schema,
+    ) -> Ticks | None:
+        """Read splays that may differ in their columns, or overlap in time."""
+        timeline = self._state.timeline(symbol)
         visible = timeline.visible(as_of_time, commit, bounds)
         parts = [self._splay(revision, columns).between(*bounds) for revision in visible]
         known = timeline.known(as_of_time, commit)

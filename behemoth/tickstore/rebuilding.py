@@ -29,10 +29,10 @@ from behemoth.bitemporal import (
     knowledge_time,
     next_commit_time,
 )
-from behemoth.errors import Conflict, Corrupt, EnvironmentFailed
+from behemoth.errors import Conflict, Corrupt, EnvironmentFailed, NotFound
 from behemoth.log import Commit, Tip
 from behemoth.stores import LocalStore, ObjectStore
-from behemoth.tickstore import checkpoints, copying, pages, verifying
+from behemoth.tickstore import checkpoints, copying, moments, pages, verifying
 from behemoth.tickstore.pages import Shelf
 from behemoth.tickstore.state import State, begin
 from behemoth.tickstore.verifying import Progress
@@ -142,6 +142,7 @@ def rebuild(
         copying.put_same(target, key, source.get(key))
         if progress is not None:
             progress(number, state.tip.number + 1)
+    _copy_tags(source, target, state.tip, remains)
     rounds = list(_rounds(state, remains))
     _copy_splays(source, target, itertools.chain(*rounds), remains)
     if verdict.of("log") or remains.unknown:
@@ -152,6 +153,16 @@ def rebuild(
     if progress is not None:
         progress(state.tip.number + 1, state.tip.number + 1)
     return tuple(remains.unknown)
+
+
+def _copy_tags(source: ObjectStore, target: ObjectStore, tip: Tip, remains: Remains) -> None:
+    """Copy the tags of states that the new table has too."""
+    for key in filter(layout.is_tag_key, source.keys("tags/")):
+        try:
+            moments.tip_of(source, tip, moments.read_tag(source, key).token)
+            copying.put_same(target, key, source.get(key))
+        except (Corrupt, NotFound) as error:
+            remains.unknown.append(f"what the tag {key} named: {error}")
 
 
 def _from_entries(source: ObjectStore, tip: Tip, listed: Sequence[str], remains: Remains) -> None:

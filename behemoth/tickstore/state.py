@@ -123,6 +123,7 @@ class State:
         self._shelf = Shelf(store)
         self._symbols: dict[str, _Symbol] = defaultdict(_Symbol)
         self._opened = False
+        self._identity = ""
         self.lock = threading.RLock()
         self.tip = Tip()
         self.root = Root()
@@ -158,6 +159,14 @@ class State:
             if self.tip.number - max(self.root.tip.number, self._looked) >= checkpoints.EVERY:
                 self._look_for_newer()
             return self.tip
+
+    @property
+    def identity(self) -> str:
+        """What all copies of a table share: the beginning of its first commit's digest."""
+        if not self._identity and self.refresh().number:
+            first, _ = checkpoints.committed(self._store, 1)
+            self._identity = first.digest[:16]
+        return self._identity
 
     def _look_for_newer(self) -> None:
         """Let go of what others have checkpointed meanwhile: a reader may follow for years."""

@@ -20,13 +20,14 @@ from behemoth.bitemporal import BiTimestamp, Observation, Revision
 from behemoth.errors import BadRequest, CheckpointIgnored, Corrupt, NotFound, ReadOnly
 from behemoth.log import Tip
 from behemoth.stores import LocalStore, MemoryStore, ObjectStore
-from behemoth.tickstore import rebuilding, repairing, request, verifying
+from behemoth.tickstore import moments, rebuilding, repairing, request, verifying
 from behemoth.tickstore.changes import Change
 from behemoth.tickstore.images import Images
+from behemoth.tickstore.moments import Tag
 from behemoth.tickstore.transaction import Transaction
 from behemoth.tickstore.verifying import Progress
 from behemoth.tickstore.view import View
-from behemoth.tickstore.writer import Reason, Writer, in_doubt
+from behemoth.tickstore.writer import Reason, Writer, in_doubt, who
 
 Mode = Literal["a", "r"]
 
@@ -367,6 +368,48 @@ class Tickstore(View):
             with suppress(CheckpointIgnored):  # where warnings are errors
                 warnings.warn(f"no index checkpoint was written: {error}", CheckpointIgnored, 4)
 
+    def tag(self, name: str, message: str = "", at: str | None = None) -> str:
+        """Give a token a name, for ever: it can then be asked for by it.
+
+        Parameters
+        ----------
+        name
+            Any text of 1 to 300 characters without control characters that looks like neither a
+            token nor a time.
+        message
+            Why.
+        at
+            The token that it names; by default the newest.
+
+        Returns
+        -------
+        str
+            The token.
+
+        Raises
+        ------
+        Conflict
+            When there is a tag of this name: it never moves.
+        NotFound
+            When the token is not of this table, or there is no commit yet.
+
+        Examples
+        --------
+        >>> token = tickstore.tag("paper-v1", message="as submitted")
+        >>> tickstore.select("BTC-USD", as_of_time="paper-v1").equals(ticks)
+        True
+        """
+        newest = self._refresh_to_write()
+        moments.check_tag_name(name)
+        tip = newest if at is None else self._tip_of(at)
+        if tip.number == 0:
+            raise NotFound(f"{self._store.name} has no commit yet that a tag could name")
+        time = self._clock().astimezone(UTC)
+        moments.put_tag(
+            self._store, Tag(name, tip.token, time, who(), request.text("message", message))
+        )
+        return tip.token
+
     def flush(self) -> None:
         """Write an index checkpoint, so that the next open has no log to fold.
 
@@ -408,8 +451,9 @@ class Tickstore(View):
             ``path`` (in the table's folder), ``detail``, ``symbol``, ``date``, ``version`` (as far
             as they apply), ``repaired``. Problems of what was acknowledged: ``log`` (an entry is
             damaged or missing: `reindex` can make a new table), ``missing`` and ``damaged`` (a
-            splay: restore it from a copy). What costs time, not answers: ``checkpoint``. What is
-            harmless: ``orphan`` and ``leftover`` (of a writer that died, or is at work),
+            splay: restore it from a copy), ``tag`` (damaged, or of a state that is not there:
+            restore it from a copy, or remove it). What costs time, not answers: ``checkpoint``.
+            What is harmless: ``orphan`` and ``leftover`` (of a writer that died, or is at work),
             ``stranger`` (a file that is not the table's).
         """
         if repair:

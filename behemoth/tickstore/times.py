@@ -49,7 +49,9 @@ def _nanoseconds(value: Bound, side: str) -> int:
     try:
         if isinstance(value, str) and WHOLE_PERIOD.fullmatch(value.strip()):
             period = pd.Period(value.strip())
-            return _instant(period.start_time if side == "start" else period.end_time)
+            if side == "start":
+                return _instant(period.start_time)
+            return min(_instant((period + 1).start_time) - 1, LAST_NS)
         if isinstance(value, Date) and not isinstance(value, datetime):
             midnight = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - naive is UTC
             if side == "start":

@@ -17,14 +17,16 @@ import pandas as pd
 
 from behemoth import codec, layout
 from behemoth.bitemporal import Revision
-from behemoth.errors import Corrupt, EnvironmentFailed
+from behemoth.errors import Corrupt, EnvironmentFailed, NotFound
 from behemoth.index import Timeline
 from behemoth.stores import ObjectStore
-from behemoth.tickstore import checkpoints, pages
+from behemoth.tickstore import checkpoints, moments, pages
 from behemoth.tickstore.pages import Shelf
 from behemoth.tickstore.state import State
 
-Problem = Literal["log", "missing", "damaged", "checkpoint", "stranger", "orphan", "leftover"]
+Problem = Literal[
+    "log", "missing", "damaged", "checkpoint", "tag", "stranger", "orphan", "leftover"
+]
 
 HARMLESS = ("stranger", "orphan", "leftover")
 """Problems that touch nothing that was acknowledged."""
@@ -74,6 +76,7 @@ def verify(store: ObjectStore, progress: Progress | None = None) -> Verdict:
             progress(done, len(promises))
     if whole:
         findings += _checkpoints(store, state, listed)
+        findings += _tags(store, state, listed)
         findings += _others(store, listed, {key for key, *_ in promises})
     return Verdict(findings, state)
 
@@ -217,6 +220,18 @@ def _difference(store: ObjectStore, state: State, key: str) -> str | None:
     return None
 
 
+def _tags(store: ObjectStore, state: State, listed: Sequence[str]) -> Iterator[Finding]:
+    """Find tags that are damaged, or name what is no state of this table."""
+    for key in filter(layout.is_tag_key, listed):
+        try:
+            tag = moments.read_tag(store, key)
+            moments.tip_of(store, state.tip, tag.token)
+            if layout.tag_key(tag.name) != key:
+                yield Finding("tag", key, f"it is the tag {tag.name!r} under another name")
+        except (Corrupt, NotFound, EnvironmentFailed) as error:
+            yield Finding("tag", key, _reason(store, key, error))
+
+
 def _others(
     store: ObjectStore, listed: Sequence[str], committed: Container[str]
 ) -> Iterator[Finding]:
@@ -231,7 +246,8 @@ def _others(
             if store.exists(key):
                 yield Finding("leftover", key, "a writer died before it was published, or works")
         elif top not in layout.FOLDERS or (
-            top == "log" and key != layout.BEGINNING and layout.parse_log_key(key) is None
+            (top == "log" and key != layout.BEGINNING and layout.parse_log_key(key) is None)
+            or (top == "tags" and not layout.is_tag_key(key))
         ):
             yield Finding("stranger", key, "nothing of a table has this name")
 

@@ -6,32 +6,32 @@ knows of the table is in `behemoth.tickstore.state`. Nothing here writes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date as Date
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import pandas as pd
 
 from behemoth import codec, index, layout
 from behemoth.bitemporal import LATEST_AS_OF, Observation, Revision
 from behemoth.codec import Schema
-from behemoth.errors import BadRequest, Closed, NotFound
+from behemoth.errors import BadRequest, Closed, Corrupt, NotFound
 from behemoth.log import Tip
 from behemoth.stores import LocalStore, ObjectStore
-from behemoth.tickstore import checkpoints, copying, history, request, times
+from behemoth.tickstore import copying, history, moments, receipts, request, times
 from behemoth.tickstore.images import Images
+from behemoth.tickstore.moments import Moment
 from behemoth.tickstore.reader import Reader
+from behemoth.tickstore.receipts import Receipt
 from behemoth.tickstore.state import State
 from behemoth.tickstore.times import Bound
 from behemoth.tickstore.verifying import Progress
 
 AsOf = datetime | str
-
-TOKEN = re.compile(r"(0|[1-9][0-9]{0,17})-[0-9a-f]{8}")
+"""What names a state of a table: a time of knowledge, a token, or a tag."""
 
 
 class View:
@@ -47,6 +47,10 @@ class View:
         Gives the present, aware UTC.
     images
         Where decoded ticks are kept; ``None`` for nowhere.
+    state
+        What this process knows of the table already.
+    pin
+        Show this state, whatever is written later; by default, always the newest.
     """
 
     def __init__(
@@ -55,16 +59,23 @@ class View:
         timestamp_column: str,
         clock: Callable[[], datetime],
         images: Images | None = None,
+        state: State | None = None,
+        pin: Moment | None = None,
     ) -> None:
         self.timestamp_column = layout.check_name(timestamp_column)
         self._store = store
         self._clock = clock
-        self._state = State(store)
+        self._images = images
+        self._state = state or State(store)
         self._reader = Reader(store, self._state, timestamp_column, images)
+        self._pin = pin
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._store.name!r})"
+        pin = "" if self._pin is None else f", {self._pin.tip.token}"
+        if self._pin is not None and self._pin.known_at != LATEST_AS_OF:
+            pin += f", {self._pin.known_at}"
+        return f"{type(self).__name__}({self._store.name!r}{pin})"
 
     def __enter__(self) -> Self:
         return self
@@ -88,12 +99,82 @@ class View:
     def _refresh(self) -> Tip:
         """Read what is new; the answer to a request is of the commit that this gives."""
         self._check_open()
+        if self._pin is not None:
+            return self._pin.tip
         return self._state.refresh()
+
+    def _moment(self, state: AsOf = LATEST_AS_OF) -> Moment:
+        """Find the state that a time, a token or a tag names, among those that this view knows."""
+        tip = self._refresh()
+        latest = LATEST_AS_OF if self._pin is None else self._pin.known_at
+        if isinstance(state, str) and not moments.is_time(state):
+            is_token = moments.TOKEN.fullmatch(state)
+            token = state if is_token else moments.get_tag(self._store, state).token
+            return Moment(moments.tip_of(self._store, tip, token), latest)
+        known_at = times.as_of(state)
+        if known_at == LATEST_AS_OF:
+            return Moment(tip, latest)
+        if known_at > latest:
+            raise BadRequest(f"{self!r} knows nothing of what became known until {known_at}")
+        times.not_in_the_future(known_at, self._clock(), tip.time)
+        return Moment(tip, known_at)
 
     @property
     def token(self) -> str:
         """Number and digest prefix of the newest commit: names this exact state for ever."""
         return self._refresh().token
+
+    def at(self, state: AsOf) -> View:
+        """Freeze a state: a view with every verb that reads, and for ever the same answers.
+
+        Parameters
+        ----------
+        state
+            A token, the name of a tag, or a time of knowledge (a naive one is UTC). At a time,
+            what is shown is what was known then, as far as it is committed now: the newest token
+            is frozen with it.
+
+        Returns
+        -------
+        View
+            Its ``token`` is the frozen one. It is closed by itself, and reads on when what it was
+            made of is closed.
+
+        Raises
+        ------
+        BadRequest
+            When it is neither a token, nor a name, nor a time; or a time in the future.
+        NotFound
+            When there is no such tag, or the token is of another table.
+
+        Examples
+        --------
+        >>> tickstore = MemoryTickstore()
+        >>> before = tickstore.at(tickstore.token)
+        >>> revision = tickstore.insert("BTC-USD", BiTimestamp(Date(2019, 10, 31)), ticks)
+        >>> before.symbols(), tickstore.symbols()
+        ([], ['BTC-USD'])
+        """
+        pin = self._moment(state)
+        return View(self._store, self.timestamp_column, self._clock, self._images, self._state, pin)
+
+    def tags(self) -> pd.DataFrame:
+        """Show the names that tokens were given, the oldest first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: ``tag``. Columns: ``token``; ``time`` (datetime64[us, UTC], when it was made);
+            ``who``; ``message``.
+
+        Raises
+        ------
+        Corrupt
+            When one is damaged; names it.
+        """
+        newest = self._refresh().number
+        found = moments.all_tags(self._store)
+        return moments.table([tag for tag in found if int(tag.token.split("-")[0]) <= newest])
 
     def select(
         self,
@@ -117,7 +198,8 @@ class View:
             Inclusive instants; a naive time is UTC. A date, or a text that says only a date, means
             the whole day; mind that ``end=datetime(2019, 10, 31)`` is midnight.
         as_of_time
-            When it was known; a naive time is UTC. By default, what is known now.
+            When it was known; a naive time is UTC. A token or a tag is that state. By default,
+            what is known now.
         columns
             Only these, in this order.
         tz
@@ -133,7 +215,7 @@ class View:
         pandas.DataFrame
             Index: the times, datetime64[ns, UTC] (naive if they were inserted so), sorted; ticks
             of one time by their date, then as inserted. For a list of symbols a ``symbol`` level
-            before it. Columns as inserted.
+            before it. Columns as inserted. ``attrs["behemoth"]`` is a receipt, see `receipt`.
 
         Raises
         ------
@@ -141,7 +223,7 @@ class View:
             When a bound is no time, the end comes before the start, the as-of time is in the
             future, or the days cannot be joined.
         NotFound
-            When a column is unknown, or with ``missing="raise"`` a symbol.
+            When a column, tag or token is unknown, or with ``missing="raise"`` a symbol.
         Corrupt
             When a file is not what it promises; names the file.
 
@@ -151,38 +233,95 @@ class View:
         >>> tickstore.select("BTC-USD", start="2019-10-01", end=Date(2019, 10, 31)).empty
         True
         """
-        tip = self._refresh()
+        moment = self._moment(as_of_time)
         request.check_tz(tz)
         request.check_choice("schema", schema, ("union", "strict"))
         request.check_choice("missing", missing, ("empty", "raise"))
         if columns is not None:
             columns = request.names("columns", columns)
         bounds = times.tick_bounds(start, end)
-        known_at = self._known_at(as_of_time, tip)
         symbols = (symbol,) if isinstance(symbol, str) else request.names("symbol", symbol)
         for name in symbols:
             layout.check_name(name)
-        parts = []
+        parts, shown = [], []
         for name in symbols:
-            part = self._reader.read(name, bounds, known_at, tip.number, columns, schema)
+            part, rows = self._reader.read(
+                name, bounds, moment.known_at, moment.tip.number, columns, schema
+            )
             if part is None and missing == "raise":
-                raise NotFound(self._why_nothing(name, known_at), symbol=name)
+                raise NotFound(self._why_nothing(name, moment), symbol=name)
             parts.append(part)
+            shown.append((name, rows))
         if isinstance(symbol, str):
             (part,) = parts
-            return codec.to_frame(self._reader.nothing(columns) if part is None else part, tz)
-        return self._reader.stack(symbols, parts, columns, schema, tz)
+            frame = codec.to_frame(self._reader.nothing(columns) if part is None else part, tz)
+        else:
+            frame = self._reader.stack(symbols, parts, columns, schema, tz)
+        frame.attrs[receipts.KEY] = receipts.note(
+            self._state.identity if moment.tip.number else "",
+            moment,
+            symbol if isinstance(symbol, str) else symbols,
+            bounds,
+            shown,
+            len(frame),
+            columns=columns,
+            tz=tz,
+            schema=schema,
+        )
+        return frame
 
-    def _why_nothing(self, symbol: str, known_at: datetime) -> str:
-        starts = [revision.start_time for revision in self._state.timeline(symbol).revisions()]
-        if not starts:
+    def replay(self, receipt: Receipt | pd.DataFrame | dict[str, Any] | str) -> pd.DataFrame:
+        """Give the same frame again, to the bit, from this table or any copy of it.
+
+        Parameters
+        ----------
+        receipt
+            As `behemoth.receipt` gives it; or a frame that carries one, or its one line of text.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `select` gave it.
+
+        Raises
+        ------
+        NotFound
+            When the receipt is of another table, or of a state that this copy has not.
+        Corrupt
+            When a splay is no longer what it was; names the first one.
+        BadRequest
+            When it is no receipt.
+        """
+        asked = receipts.receipt(receipt)
+        if asked.store not in ("", self._state.identity):
+            raise NotFound(
+                f"the receipt is of the table {asked.store}, and {self._store.name} is "
+                f"{self._state.identity or 'empty'}; ask the table it came from, or a copy"
+            )
+        frame = self.at(asked.token).select(
+            asked.symbol,
+            asked.start,
+            asked.end,
+            asked.as_of_time or LATEST_AS_OF,
+            columns=asked.columns,
+            tz=asked.tz,
+            schema=asked.schema,  # type: ignore[arg-type]  # select checks it
+        )
+        found = receipts.receipt(frame)
+        if (found.digest, found.rows) != (asked.digest, asked.rows):
+            raise Corrupt(
+                f"{self._store.name} at {asked.token} gives {found.rows} rows with the digest "
+                f"{found.digest}, and the receipt says {asked.rows} with {asked.digest}: it was "
+                "changed, or is of another table"
+            )
+        return frame
+
+    def _why_nothing(self, symbol: str, moment: Moment) -> str:
+        known = self._state.timeline(symbol).revisions(moment.tip.number)
+        if not known:
             return f"no symbol {symbol!r} in {self._store.name}"
-        return f"nothing of {symbol!r} was known at {known_at}; it is known since {min(starts)}"
-
-    def _known_at(self, as_of_time: AsOf, tip: Tip) -> datetime:
-        known_at = times.as_of(as_of_time)
-        times.not_in_the_future(known_at, self._clock(), tip.time)
-        return known_at
+        since = min(revision.start_time for revision in known)
+        return f"nothing of {symbol!r} was known at {moment.known_at}; it is known since {since}"
 
     def symbols(self, as_of_time: AsOf = LATEST_AS_OF) -> list[str]:
         """Name the symbols that have ticks, as they were known at a time; sorted.
@@ -190,15 +329,18 @@ class View:
         Parameters
         ----------
         as_of_time
-            When it was known; a naive time is UTC. By default, what is known now.
+            When it was known; a naive time is UTC. A token or a tag is that state. By default,
+            what is known now.
 
         Raises
         ------
         BadRequest
             When the as-of time is no time, or in the future.
+        NotFound
+            When there is no such tag or token.
         """
-        tip = self._refresh()
-        return self._state.shown(self._known_at(as_of_time, tip), tip.number)
+        tip, known_at = self._moment(as_of_time)
+        return self._state.shown(known_at, tip.number)
 
     def revisions(self, symbol: str) -> tuple[Revision, ...]:
         """Give every revision of a symbol, by date and version; none for one that is unknown.
@@ -219,8 +361,9 @@ class View:
         BadName
             When the symbol is no name.
         """
-        tip = self._refresh()
-        return tuple(self._state.timeline(layout.check_name(symbol)).revisions(tip.number))
+        tip, known_at = self._moment()
+        timeline = self._state.timeline(layout.check_name(symbol))
+        return tuple(timeline.revisions(tip.number, known_at))
 
     def versions(
         self, symbol: str, start: Date | str | None = None, end: Date | str | None = None
@@ -264,11 +407,11 @@ class View:
             ``first``, ``last`` (datetime64[ns, UTC]: first and last tick), ``size`` (bytes),
             ``digest`` (BLAKE2b of the content), ``commit``, ``commit_time`` (datetime64[us, UTC]).
         """
-        tip, state = self._refresh(), self._state
+        (tip, known_at), state = self._moment(), self._state
         return self._table(
             revision
             for name in state.symbols()
-            for revision in state.timeline(name).revisions(tip.number)
+            for revision in state.timeline(name).revisions(tip.number, known_at)
         )
 
     def _table(self, revisions: Iterable[Revision]) -> pd.DataFrame:
@@ -296,32 +439,15 @@ class View:
         BadName
             When the symbol is no name.
         """
-        self._refresh()
-        return tuple(seen for _, seen in self._state.observations(layout.check_name(symbol)))
+        newest = self._refresh().number
+        said = self._state.observations(layout.check_name(symbol))
+        return tuple(seen for number, seen in said if number <= newest)
 
-    def _tip_of(self, token: str) -> Tip:
-        """Find the commit that a token names.
-
-        Raises
-        ------
-        NotFound
-            When it is of another table, or of another branch of a copied one.
-        """
-        newest = self._refresh()
-        match = TOKEN.fullmatch(token) if isinstance(token, str) else None
-        if match is None:
-            raise BadRequest(f"a token is like {newest.token!r}, not {token!r}")
-        tip, number = Tip(), int(match[1])
-        if number > newest.number:
-            raise NotFound(f"{self._store.name} has {newest.number} commits so far, not {number}")
-        if number:
-            tip, _ = checkpoints.entry(self._store, number)
-        if tip.token != token:
-            raise NotFound(
-                f"{token} is of another table, or of another branch of a copied one: here commit "
-                f"{number} is {tip.token}"
-            )
-        return tip
+    def _tip_of(self, state: str) -> Tip:
+        """Find the commit that a token or tag names; times are refused."""
+        if not isinstance(state, str) or moments.is_time(state):
+            raise BadRequest(f"say which state by a token like {self.token!r}, not {state!r}")
+        return self._moment(state).tip
 
     def copy(
         self, destination: Path | str, at: str | None = None, progress: Progress | None = None
@@ -336,7 +462,8 @@ class View:
         destination
             The new table's folder; one that is there must hold an earlier state of this table.
         at
-            The token of the state to copy; by default the newest.
+            The token or tag of the state to copy; by default the newest. A time is no such state:
+            what was known then is not all that is to be kept.
         progress
             Called with the number of the commit that is copied, and of the last.
 

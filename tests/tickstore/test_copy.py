@@ -91,8 +91,11 @@ def test_a_token_of_another_branch_is_refused(local, tmp_path):
         local.copy(tmp_path / "X", at=branch.token)
     with pytest.raises(errors.NotFound, match="commits so far"):
         local.copy(tmp_path / "X", at="99-00000000")
-    for wrong in ("57", "latest", "1-0000000g", 3):
-        with pytest.raises(errors.BadRequest, match="a token is like"):
+    for wrong in ("57", "latest", "1-0000000g"):
+        with pytest.raises(errors.NotFound, match=r"no tag .*a token like"):
+            local.copy(tmp_path / "X", at=wrong)
+    for wrong in (3, "2019-10-31", None.__class__):
+        with pytest.raises(errors.BadRequest, match="by a token like"):
             local.copy(tmp_path / "X", at=wrong)
     assert not (tmp_path / "X").exists()
 
