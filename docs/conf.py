@@ -58,4 +58,4 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "tutorial": [], "changelog": [], "concepts": []}
+html_sidebars: dict[str, list[str]] = {"index": [], "tutorial": [], "changelog": [], "concepts": []}

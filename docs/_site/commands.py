@@ -26,7 +26,7 @@ class Commands(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Give the sections."""
-        group = get_command(app)
+        group: Any = get_command(app)
         sections = []
         for name in COMMANDS:
             command = group.get_command(None, name)
