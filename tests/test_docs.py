@@ -68,7 +68,9 @@ def test_a_page_runs_from_top_to_bottom(page, exchange, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_block_says_whether_it_is_code(page):
     """What is neither run nor a directive of the site is marked as text."""
-    found = pages.blocks((ROOT / page).read_text(encoding="utf-8"))
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = pages.blocks(text)
+    assert 2 * len(found) == len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE))
     kinds = {block.kind for block in found}
     assert {kind for kind in kinds if not re.fullmatch(r"\{[\w-]+\}.*", kind)} <= pages.KINDS
     for block in found:
@@ -78,6 +80,24 @@ def test_a_block_says_whether_it_is_code(page):
 
 def test_what_is_shown_may_leave_out():
     assert doctest.testmod(pages).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("```python\nprint(1)\n```\n\n```text\n2\n```\n", "page.md:2 shows"),
+        ("```python\nassert False\n```\n", ""),
+        ("```console\n$ echo a\nb\n```\n", "page.md:2 shows"),
+        ("```console\n$ exit 1\n```\n", "exit 1"),
+        ("```console\n$ echo a\na\n$ echo \\\nb\nc\n```\n", "page.md:2 shows"),
+    ],
+)
+def test_a_page_that_is_not_true_fails(tmp_path, page, message):
+    """Whatever is printed but not shown, shown but not printed, or fails."""
+    path = tmp_path / "page.md"
+    path.write_text(page, encoding="utf-8")
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        pages.run(path, tmp_path, "http://127.0.0.1:1")
 
 
 def test_the_readme_names_every_command_and_no_other():
