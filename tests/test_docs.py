@@ -86,7 +86,7 @@ def test_what_is_shown_may_leave_out():
     ("page", "message"),
     [
         ("```python\nprint(1)\n```\n\n```text\n2\n```\n", "page.md:2 shows"),
-        ("```python\nassert False\n```\n", ""),
+        ("```python\nassert False, 7\n```\n", "7"),
         ("```console\n$ echo a\nb\n```\n", "page.md:2 shows"),
         ("```console\n$ exit 1\n```\n", "exit 1"),
         ("```console\n$ echo a\na\n$ echo \\\nb\nc\n```\n", "page.md:2 shows"),
