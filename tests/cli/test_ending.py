@@ -19,7 +19,10 @@ ENTRY = "log/0000000002.json"
 
 
 def stopped_at(path, *words):
-    """Run a command until it opens a file, press Ctrl-C there; give its code and last words."""
+    """Run a command until it opens a file, press Ctrl-C there; give its code and last words.
+
+    It is halted whenever we look whether it waits there, so that it cannot go on before the signal.
+    """
     path.unlink()
     os.mkfifo(path)  # whoever opens it to read waits for a writer
     with subprocess.Popen([*BEHEMOTH, *words], stderr=subprocess.PIPE, text=True) as process:
@@ -27,12 +30,17 @@ def stopped_at(path, *words):
         while True:
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             try:
                 writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+                process.send_signal(signal.SIGINT)
                 break
             except OSError:  # nobody reads yet
-                time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+                pass
+            finally:
+                process.send_signal(signal.SIGCONT)
+            time.sleep(0.01)
         _, said = process.communicate(timeout=60)
         os.close(writer)
     return process.returncode, said
