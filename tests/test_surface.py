@@ -58,6 +58,7 @@ def test_the_verbs_of_a_tickstore_are_these():
     assert public == {
         *("insert", "select", "delete", "undelete", "observe", "insert_many", "transaction"),
         *("symbols", "versions", "revisions", "observations", "index", "log", "token"),
+        *("diff", "vintages"),
         *("at", "tag", "tags", "replay"),
         *("verify", "reindex", "copy"),
         *("flush", "close", "destroy"),
@@ -93,4 +94,6 @@ def test_importing_the_library_does_not_load_the_command_line_or_the_exchange():
     """A notebook that only reads ticks pays for nothing else."""
     code = "import sys, json, behemoth; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", code]))
-    assert not {"httpx", "typer", "rich", "tenacity", "behemoth.cli"} & set(loaded)
+    assert not {"httpx", "typer", "rich", "tenacity", "behemoth.cli", "behemoth.research"} & set(
+        loaded
+    )

@@ -24,6 +24,8 @@ COMMANDS = {
     "select": "read",
     "versions": "history",
     "log": "history",
+    "diff": "history",
+    "vintages": "history",
     "verify": "maintain",
     "reindex": "maintain",
     "copy": "maintain",

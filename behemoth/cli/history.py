@@ -1,4 +1,4 @@
-"""Commands that show how a table came to be: ``versions``, ``log``."""
+"""Commands that show how a table came to be: ``versions``, ``log``, ``diff``, ``vintages``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ from behemoth.tickstore.times import whole_date
 
 PIPE_WIDTH = 120
 """Characters of a table's line where no terminal says how many there are."""
+
+SHOWN = 20
+"""Ticks that differ, as many as a terminal shows by default."""
+
+ABOUT = ("end_time", "kind", "date", "version", "commit", "position")
+"""What vintages say of a belief beside its values."""
 
 
 def versions(
@@ -120,3 +126,121 @@ def _what(row: Mapping[Any, Any]) -> str:
 def show(table: Table) -> None:
     """Print a table as wide as the terminal, or as a pipe takes."""
     Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+
+
+def diff(
+    symbol: Annotated[str, typer.Argument(help="The symbol.")],
+    a: Annotated[
+        str, typer.Argument(help="A state: a token, a tag, or a time of knowledge (UTC).")
+    ],
+    b: Annotated[str | None, typer.Argument(help="Another; by default, what is known now.")] = None,
+    start: Annotated[str | None, typer.Option(help="First instant, or a whole date (UTC).")] = None,
+    end: Annotated[str | None, typer.Option(help="Last instant, or a whole date (UTC).")] = None,
+    columns: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", "-n", min=0, help="At most so many ticks; by default 20, in JSON all."
+        ),
+    ] = None,
+    db: DB = DEFAULT_DB,
+    table: TABLE = DEFAULT_TABLE,
+    as_json: JSON = False,
+) -> None:
+    """Show the ticks that were added, removed or changed between two states.
+
+    Example: [bold]behemoth diff BTC-USD 2019-11-01T12:00 --start 2019-10-31[/bold]
+    """
+    with open_table(db, table) as tickstore:
+        if not tickstore.revisions(symbol):
+            raise NotFound(f"no symbol {symbol!r} in {tickstore.path}", symbol=symbol)
+        names = None if columns is None else columns.split(",")
+        frame = tickstore.diff(symbol, a, b, start, end, names)
+    found = _differences(frame.iloc[:limit] if limit is not None or as_json else frame.iloc[:SHOWN])
+    if as_json:
+        typer.echo(json.dumps(found, allow_nan=False))
+        return
+    shown = Table("time", "date", "change", Column("a -> b", overflow="fold"))
+    for row in found:
+        colour = {"added": "green", "removed": "red"}.get(row["change"], "yellow")
+        what = Text(printable(_change(row)))
+        shown.add_row(row["time"], row["date"][:10], Text(row["change"], style=colour), what)
+    if found:
+        show(shown)
+    counts = ", ".join(
+        f"{(frame['change'] == change).sum():,} {change}"
+        for change in ("changed", "added", "removed")
+    )
+    days = frame["date", ""].nunique()
+    typer.echo(f"{counts} on {days:,} {'day' if days == 1 else 'days'}")
+    if len(found) < len(frame):
+        typer.echo(f"the first {len(found):,} of {len(frame):,} are shown; see --limit")
+
+
+def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give a difference as records: its values in ``a`` and in ``b``, null for no tick."""
+    sides = {}
+    for side in ("a", "b"):
+        ours = frame.columns.get_level_values(1) == side
+        values = frame.loc[:, ours].droplevel(1, axis="columns").reset_index(drop=True)
+        sides[side] = records(values)
+    found = []
+    for place, (time, change, day) in enumerate(
+        zip(frame.index, frame["change", ""], frame["date", ""], strict=True)
+    ):
+        found.append(
+            {
+                "time": time.isoformat(),
+                "date": f"{day:%Y-%m-%d}",
+                "change": change,
+                "a": None if change == "added" else sides["a"][place],
+                "b": None if change == "removed" else sides["b"][place],
+            }
+        )
+    return found
+
+
+def _change(row: Mapping[str, Any]) -> str:
+    """Say what a tick was and is: of a changed one, only the columns that changed."""
+    a, b = row["a"], row["b"]
+    if a is None or b is None:
+        return ", ".join(f"{name} {value}" for name, value in (a or b or {}).items())
+    return ", ".join(
+        f"{name} {value} -> {b[name]}" for name, value in a.items() if repr(value) != repr(b[name])
+    )
+
+
+def vintages(
+    symbol: Annotated[str, typer.Argument(help="The symbol.")],
+    time: Annotated[str, typer.Argument(help="The tick's time, or a whole date (UTC).")],
+    column: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
+    db: DB = DEFAULT_DB,
+    table: TABLE = DEFAULT_TABLE,
+    as_json: JSON = False,
+) -> None:
+    """Show what was believed of a tick, since when and until when.
+
+    Example: [bold]behemoth vintages BTC-USD 2019-10-31T12:00 --column close[/bold]
+    """
+    with open_table(db, table) as tickstore:
+        if not tickstore.revisions(symbol):
+            raise NotFound(f"no symbol {symbol!r} in {tickstore.path}", symbol=symbol)
+        names = None if column is None else column.split(",")
+        frame = tickstore.vintages(symbol, (time, time), names)
+    if as_json:
+        typer.echo(json.dumps(records(frame), allow_nan=False))
+        return
+    values = names or [name for name in frame.columns if name not in ABOUT]
+    shown = Table("time", Column("known from", overflow="fold"), "known until", "kind", "commit")
+    for name in values:
+        shown.add_column(Text(printable(name)), overflow="fold")
+    for (when, since), row in zip(frame.index, frame.to_dict("records"), strict=True):
+        shown.add_row(
+            when.isoformat(),
+            _known(since, "the start of time"),
+            _known(row["end_time"], "now"),
+            row["kind"],
+            str(row["commit"]),
+            *(Text("" if pd.isna(row[name]) else printable(str(row[name]))) for name in values),
+        )
+    show(shown)

@@ -3,8 +3,8 @@
 Left to right: a ``DataFrame`` is taken apart into `Ticks` (`frame`), laid out as named arrays
 (`splay`, `checkpoint`), and packed into one HDF5 file (`hdf5`, `objects`) whose user block holds
 our header (`container`). Reading goes back the same way and trusts only the header: no HDF5
-library call, nothing unpickled. `union` joins ticks of several files. Nothing here knows where
-bytes are kept.
+library call, nothing unpickled. `union` joins ticks of several files, `comparing` holds them beside
+each other, `gaps` shows what one of them has not. Nothing here knows where bytes are kept.
 """
 
 from behemoth.codec.checkpoint import (
@@ -14,9 +14,11 @@ from behemoth.codec.checkpoint import (
     read_summary,
     write_checkpoint,
 )
+from behemoth.codec.comparing import align, same
 from behemoth.codec.container import Container, Sliced
 from behemoth.codec.direct import gather
 from behemoth.codec.frame import TEXT_DTYPE, dismantle, time_index, to_frame, to_stacked_frame
+from behemoth.codec.gaps import with_gaps
 from behemoth.codec.splay import (
     Facts,
     Promise,
@@ -44,6 +46,7 @@ __all__ = [
     "Sliced",
     "Splay",
     "Ticks",
+    "align",
     "check_splay",
     "concatenate",
     "dismantle",
@@ -54,9 +57,11 @@ __all__ = [
     "read_page",
     "read_splay",
     "read_summary",
+    "same",
     "time_index",
     "to_frame",
     "to_stacked_frame",
+    "with_gaps",
     "write_checkpoint",
     "write_splay",
 ]

@@ -121,7 +121,10 @@ def gather(
     """
     ready = ready or {}
     if len(ready) == len(rows):
-        return concatenate([ready[number] for number in range(len(rows))])
+        ticks = concatenate([ready[number] for number in range(len(rows))])
+        if columns is None:
+            return ticks
+        return ticks.only(columns) if set(columns) <= set(ticks.names) else None
     beginning = next(number for number in range(len(rows)) if number not in ready)
     opened, shape = open_at(beginning)
     target = Target.of(shape, sum(rows), columns)

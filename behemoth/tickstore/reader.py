@@ -41,6 +41,9 @@ KEPT_ROWS = 100_000
 NEVER = -(10**9)
 """How often a symbol was asked for whose ticks cannot be kept."""
 
+NOWHERE = (np.iinfo(np.int64).max, np.iinfo(np.int64).min)
+"""Bounds that no tick is in."""
+
 DATE, VERSION, SPLAY, ROWS, SIZE = map(
     (ROW.names or ()).index, ("date", "version", "splay", "rows", "size")
 )
@@ -343,10 +346,21 @@ class Reader:
             return self._store.get(source.key)
         return Ranges(self._store, source.key)
 
+    def day(self, symbol: str, row: Rows, columns: Sequence[str] | None = None) -> Ticks:
+        """Read the file of one row of the index; columns that it does not have are left out."""
+        (source,) = self._sources(symbol, row)
+        return self._read(source, columns)
+
+    def columns(
+        self, symbol: str, as_of_time: datetime, commit: int, columns: Sequence[str] | None
+    ) -> Ticks:
+        """Give a symbol's columns without ticks, as a select that finds none does."""
+        found, _ = self.read(symbol, NOWHERE, as_of_time, commit, columns, "union")
+        return self.nothing(columns) if found is None else found
+
     def _columns_of(self, symbol: str, row: Rows) -> Ticks:
         """Give the columns of a file, without ticks."""
-        (source,) = self._sources(symbol, row)
-        return self._read(source, None).take(slice(0, 0))
+        return self.day(symbol, row).take(slice(0, 0))
 
     def nothing(self, columns: Sequence[str] | None = None) -> Ticks:
         """Give the ticks of a symbol that nobody knows: none, with UTC times."""

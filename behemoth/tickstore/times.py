@@ -45,6 +45,32 @@ def tick_bounds(start: Bound, end: Bound) -> tuple[int, int]:
     return low, high
 
 
+def instant_or_range(
+    given: Bound | tuple[Bound, Bound] | slice,
+) -> tuple[tuple[int, int], bool]:
+    """Read one time or a range, as UTC nanoseconds ``[start, end]``; and whether it is a range.
+
+    Parameters
+    ----------
+    given
+        A tuple of start and end, or a slice: a range. Else one time; a date, or a text that says
+        only a year, a month or a date, is the range of all of it.
+
+    Raises
+    ------
+    BadRequest
+        When it is neither, or the end comes before the start.
+    """
+    if isinstance(given, slice) and given.step is None:
+        return tick_bounds(given.start, given.stop), True
+    if isinstance(given, tuple) and len(given) == 2:
+        return tick_bounds(*given), True
+    if given is None or isinstance(given, (slice, tuple)):
+        raise BadRequest(f"say a time, or a range as (start, end), not {given!r}")
+    low, high = tick_bounds(given, given)
+    return (low, high), low != high
+
+
 def _nanoseconds(value: Bound, side: str) -> int:
     try:
         if isinstance(value, str) and WHOLE_PERIOD.fullmatch(value.strip()):

@@ -21,7 +21,16 @@ from behemoth.codec import Schema
 from behemoth.errors import BadRequest, Closed, Corrupt, NotFound
 from behemoth.log import Tip
 from behemoth.stores import LocalStore, ObjectStore
-from behemoth.tickstore import copying, history, moments, receipts, request, times
+from behemoth.tickstore import (
+    copying,
+    diffing,
+    history,
+    moments,
+    receipts,
+    request,
+    times,
+    vintages,
+)
 from behemoth.tickstore.images import Images
 from behemoth.tickstore.moments import Moment
 from behemoth.tickstore.reader import Reader
@@ -448,6 +457,141 @@ class View:
         if not isinstance(state, str) or moments.is_time(state):
             raise BadRequest(f"say which state by a token like {self.token!r}, not {state!r}")
         return self._moment(state).tip
+
+    def diff(
+        self,
+        symbol: str,
+        a: AsOf,
+        b: AsOf | None = None,
+        start: Bound = None,
+        end: Bound = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Show what differs between two states: ticks added, removed, changed, with both values.
+
+        A tick is known by its as-at date, its time, and its position among the ticks of that time
+        and date. Values are compared bit by bit: NaN is the same as NaN, 0.0 is not -0.0. A column
+        that one state does not have is missing there; a new type alone is no change. Only days
+        whose content differs are read, so years with one corrected day cost two files.
+
+        Parameters
+        ----------
+        symbol
+            Its name.
+        a, b
+            The states, as `at` takes them: a token, a tag, or a time of knowledge (a naive time is
+            UTC); ``b`` is by default what is known now, and may be the earlier one.
+        start, end
+            Only ticks of these times, as in `select`.
+        columns
+            Compare and show only these, in this order.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each tick that differs; none for a symbol that neither state knows. Index:
+            the times, as `select` gives them, sorted; ticks of one time by their date, then their
+            position. Columns: two levels, as those of `pandas.DataFrame.compare`. ``("change",
+            "")``: category of added, removed, changed. ``("date", "")``: datetime64[ns], the as-at
+            date. ``(NAME, "a")`` and ``(NAME, "b")``: the value in each state, missing where there
+            is no tick; whole numbers and booleans in pandas' nullable types, to stay exact.
+
+        Raises
+        ------
+        BadRequest
+            When a state or a bound is none, or the end comes before the start; when a column
+            cannot be joined over the days of one state.
+        NotFound
+            When a tag is unknown, a token not of this table, or a column unknown.
+        Corrupt
+            When a file is not what it promises; names the file.
+
+        Examples
+        --------
+        >>> day = BiTimestamp(Date(2019, 10, 31))
+        >>> index = pd.DatetimeIndex(["2019-10-31 12:00"], name="time")
+        >>> with MemoryTickstore() as tickstore:
+        ...     wrong = tickstore.insert("BTC-USD", day, pd.DataFrame({"price": [916.0]}, index))
+        ...     before = tickstore.token
+        ...     right = tickstore.insert("BTC-USD", day, pd.DataFrame({"price": [9160.5]}, index))
+        ...     found = tickstore.diff("BTC-USD", before)
+        >>> found["change"].tolist(), found["price"].to_numpy().tolist()
+        (['changed'], [[916.0, 9160.5]])
+        """
+        layout.check_name(symbol)
+        if columns is not None:
+            columns = request.names("columns", columns)
+        bounds = times.tick_bounds(start, end)
+        states = self._moment(a), self._moment(LATEST_AS_OF if b is None else b)
+        return diffing.diff(self._reader, self._state.timeline(symbol), states, bounds, columns)
+
+    def vintages(
+        self,
+        symbol: str,
+        time_or_range: Bound | tuple[Bound, Bound] | slice,
+        column: str | Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Show ticks by when they were believed: one row for each belief about each tick.
+
+        A tick is known by its as-at date, its time, and its position among the ticks of that time
+        and date. Beliefs about it start with the first revision of its date. A revision that
+        changes nothing of the tick, in the columns that are shown, is no new belief. Knowledge
+        that was backdated counts from when it was said to be known; the log has the commit's time.
+
+        ``["close"].plot(drawstyle="steps-post")`` draws one tick; of a range,
+        ``["close"].unstack("start_time")`` makes a table of times by beliefs, ``.ffill(axis=1)``
+        one curve for each.
+
+        Parameters
+        ----------
+        symbol
+            Its name.
+        time_or_range
+            One instant; or a range, both ends included as in `select`: a tuple ``(start, end)``, a
+            slice, or a date or text that means a whole day, month or year.
+        column
+            Show only this one, or these in this order.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: ``start_time``, since when it was believed (datetime64[us, UTC]), sorted for
+            each tick; of a range the tick's time before it. Columns: those of the ticks, missing
+            where the tick was deleted or not there yet (whole numbers and booleans in pandas'
+            nullable types, to stay exact); ``end_time``, until when (datetime64[us, UTC],
+            `BiTimestamp.latest_as_of` for what is still believed); ``kind`` (insert, delete or
+            undelete), ``date`` (datetime64[ns], as-at), ``version`` and ``commit`` of the revision
+            that brought it; ``position`` among the ticks of that time and date. A tick column of
+            one of these names takes its place. No rows where there never was a tick.
+
+        Raises
+        ------
+        BadRequest
+            When it is no time or range, or the end comes before the start; when a column cannot
+            be joined over the revisions.
+        NotFound
+            When a column is unknown.
+        Corrupt
+            When a file is not what it promises; names the file.
+
+        Examples
+        --------
+        >>> day = BiTimestamp(Date(2019, 10, 31))
+        >>> index = pd.DatetimeIndex(["2019-10-31 12:00"], name="time")
+        >>> with MemoryTickstore() as tickstore:
+        ...     wrong = tickstore.insert("BTC-USD", day, pd.DataFrame({"price": [916.0]}, index))
+        ...     right = tickstore.insert("BTC-USD", day, pd.DataFrame({"price": [9160.5]}, index))
+        ...     tickstore.vintages("BTC-USD", "2019-10-31T12:00", "price")["price"].tolist()
+        [916.0, 9160.5]
+        """
+        layout.check_name(symbol)
+        columns = None
+        if column is not None:
+            columns = request.names("column", [column] if isinstance(column, str) else column)
+        bounds, is_range = times.instant_or_range(time_or_range)
+        moment = self._moment()
+        timeline = self._state.timeline(symbol)
+        return vintages.vintages(self._reader, timeline, moment, bounds, columns, is_range)
 
     def copy(
         self, destination: Path | str, at: str | None = None, progress: Progress | None = None

@@ -427,6 +427,18 @@ def test_a_selected_frame_can_be_written_to(store):
     assert prices(store.select("A")) == [1.0, 2.0]
 
 
+def test_a_part_of_a_day_has_the_columns_that_are_asked_for(store):
+    """Also one that only another day has; one that no day has is an error."""
+    store.insert("A", AT, bars(1.0, 2.0))
+    store.insert("A", BiTimestamp(date(2019, 11, 1)), bars(3.0, start="2019-11-01", column="bid"))
+    minute = datetime(2019, 10, 31, 0, 1)
+    frame = store.select("A", minute, minute, columns=["bid", "price"])
+    assert list(frame.columns) == ["bid", "price"]
+    assert frame["bid"].isna().tolist() == [True]
+    with pytest.raises(errors.NotFound, match="never had a column 'nope'"):
+        store.select("A", minute, minute, columns=["nope"])
+
+
 def test_the_examples_in_the_docstrings_hold():
     """Doctests of the verbs and of the package."""
     import behemoth

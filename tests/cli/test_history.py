@@ -1,0 +1,52 @@
+"""The commands that show what changed between two states, and what was believed when."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.test_read import behemoth, run
+
+BEFORE = "2020-01-01T00:30"
+
+
+def test_diff_shows_both_values_and_a_summary(db):
+    """Of a changed tick only what changed; exit code 0 also where there are differences."""
+    shown = run(db, "diff", "BTC-USD", BEFORE)
+    assert "price 1.1 -> 0.30000000000000004" in shown
+    assert shown.endswith("1 changed, 0 added, 0 removed on 1 day\n")
+    assert "\x1b" not in shown
+    assert run(db, "diff", "BTC-USD", BEFORE, BEFORE) == "0 changed, 0 added, 0 removed on 0 days\n"
+
+
+def test_diff_is_exact_for_machines(db):
+    """One record for each tick; null where there is none; all of them unless limited."""
+    (row,) = json.loads(run(db, "diff", "BTC-USD", BEFORE, "--json"))
+    assert row == {
+        "time": "2019-10-31T00:00:00+00:00",
+        "date": "2019-10-31",
+        "change": "changed",
+        "a": {"price": 1.1},
+        "b": {"price": 0.1 + 0.2},
+    }
+    added = json.loads(run(db, "diff", "ETH-USD", BEFORE, "--json"))
+    assert (len(added), added[0]["a"], added[7]["b"]) == (100, None, {"price": 7.0})
+    assert len(json.loads(run(db, "diff", "ETH-USD", BEFORE, "--json", "-n", "3"))) == 3
+    assert "the first 20 of 100 are shown" in run(db, "diff", "ETH-USD", BEFORE)
+
+
+def test_vintages_show_each_belief(db):
+    """Since when and until when; for machines exact."""
+    shown = run(db, "vintages", "BTC-USD", "2019-10-31T00:00")
+    assert "1.1" in shown
+    assert "now" in shown
+    rows = json.loads(run(db, "vintages", "BTC-USD", "2019-10-31T00:00", "--json"))
+    assert [row["price"] for row in rows] == [1.1, 0.1 + 0.2]
+    assert rows[0]["end_time"] == rows[1]["start_time"]
+
+
+def test_what_is_not_there_is_one_line(db):
+    """An unknown symbol is not without differences."""
+    for words in (["diff", "NOPE", BEFORE], ["vintages", "NOPE", "2019-10-31"]):
+        wrong = behemoth(*words, "--db", str(db))
+        assert (wrong.returncode, wrong.stdout) == (1, "")
+        assert "no symbol 'NOPE'" in wrong.stderr
