@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import behemoth
-from behemoth import __version__
+from behemoth import __version__, research
 from tests import pages
 from tests.legacy.old_database import small
 from tests.pages import ROOT
@@ -140,6 +140,7 @@ def test_the_reference_has_every_public_name():
     verbs = {f"Tickstore.{name}" for name in dir(behemoth.Tickstore) if not name.startswith("_")}
     assert sorted(listed) == sorted(set(listed))
     assert {*behemoth.__all__, *verbs} - {"errors", "__version__"} <= set(listed)
+    assert {f"behemoth.research.{name}" for name in set(research.__all__) - {"book"}} <= set(listed)
 
 
 def test_every_promise_names_tests_that_are_there():
