@@ -26,6 +26,7 @@ SCRIPTS = {
     "bench",
     "check",
     "demo",
+    "docs",
     "environment",
     "peers",
     "picture",
@@ -92,7 +93,7 @@ def test_the_pipelines_call_only_scripts():
     }
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     called = [line for line in lines if line.startswith("scripts/")]
-    assert called == ["scripts/test-oldest", "scripts/check"]
+    assert called == ["scripts/test-oldest", "scripts/check", "scripts/docs"]
 
 
 def test_the_torture_runs_every_night():
@@ -135,7 +136,8 @@ def test_constraints_pin_every_direct_dependency_exactly():
     more = [each for extra in ("notebooks", "arrow", "polars", "dask") for each in extras[extra]]
     more += project["dependency-groups"]["interop"]
     check = project["dependency-groups"]["check"]
-    assert names(core + tests + more + check) <= pinned("constraints.txt")
+    docs = project["dependency-groups"]["docs"]
+    assert names(core + tests + more + check + docs) <= pinned("constraints.txt")
     assert names(core + tests) <= pinned("constraints-oldest.txt")
 
 

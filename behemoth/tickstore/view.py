@@ -152,7 +152,7 @@ class View:
 
     @property
     def token(self) -> str:
-        """Number and digest prefix of the newest commit: names this exact state for ever."""
+        """Number and digest prefix of the newest commit, which name this state for ever."""
         return self._refresh().token
 
     def at(self, state: AsOf) -> View:
@@ -625,7 +625,7 @@ class View:
 
     @property
     def index(self) -> pd.DataFrame:
-        """Every revision of every symbol: what is known, since when and until when.
+        """Every revision of every symbol, with what is known, since when and until when.
 
         Returns
         -------
