@@ -57,7 +57,7 @@ def read(
     -------
     dask.dataframe.DataFrame
         ``compute()`` gives what `select` gives. The divisions are known: the beginnings of the days
-        or months, and the last instant. What is written meanwhile changes nothing.
+        or months between the first tick and the last. What is written meanwhile changes nothing.
 
     Raises
     ------

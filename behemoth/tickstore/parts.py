@@ -144,6 +144,9 @@ class Plan:
             raise BadRequest(f"{view!r} is not on disk, where other processes could read it")
         asked = view._asked(symbol, start, end, as_of_time, columns, None, "union", "raise")
         sample, shown, _ = view._sample(symbol, asked, "union", "raise")
+        low, high = asked.bounds
+        if len(shown):  # the divisions end where the ticks do
+            low, high = max(low, int(shown["first"].min())), min(high, int(shown["last"].max()))
         return cls(
             path=view._store.name,
             timestamp_column=view.timestamp_column,
@@ -152,7 +155,7 @@ class Plan:
             bounds=asked.bounds,
             known_at=asked.moment.known_at,
             like=view._reader.nothing() if sample is None else _like(sample),
-            spans=tuple(by_calendar(shown, asked.bounds, by)),
+            spans=tuple(by_calendar(shown, (low, high), by)),
         )
 
     def read(self, view: View, span: Span, like: Ticks) -> Ticks:
