@@ -26,6 +26,8 @@ COMMANDS = {
     "log": "history",
     "diff": "history",
     "vintages": "history",
+    "tag": "states",
+    "replay": "states",
     "verify": "maintain",
     "reindex": "maintain",
     "copy": "maintain",

@@ -15,7 +15,7 @@ from behemoth import layout
 from behemoth.bitemporal import BiTimestamp
 from behemoth.cli.printable import printable, printable_lines
 from behemoth.errors import BadRequest, NotFound
-from behemoth.tickstore import LocalTickstore
+from behemoth.tickstore import LocalTickstore, receipt
 from behemoth.tickstore.export import whole
 
 SHOWN = 10
@@ -27,7 +27,9 @@ DB = Annotated[
 TABLE = Annotated[str, typer.Option("--table", help="The table: a folder in it.")]
 AS_OF = Annotated[
     str | None,
-    typer.Option("--as-of", help="As it was known at this time (UTC); by default, now."),
+    typer.Option(
+        "--as-of", help="As it was known at this time (UTC), token or tag; by default, now."
+    ),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DEFAULT_DB = Path("db")
@@ -108,22 +110,29 @@ def select(
         raise BadRequest(f"{output} is neither .csv nor .parquet")
     with open_table(db, table) as tickstore:
         if output is not None and output.suffix == ".parquet":
-            receipt = tickstore.to_parquet(
+            written = tickstore.to_parquet(
                 output, of, start, end, known_at, columns=chosen, tz=tz, missing="raise"
             )
-            typer.echo(f"{receipt.rows:,} rows written to {output}", err=True)
+            typer.echo(f"{written.rows:,} rows written to {output}", err=True)
             return
         frame = tickstore.select(of, start, end, known_at, columns=chosen, tz=tz, missing="raise")
     if output is not None:
         with whole(output) as new:
             frame.to_csv(new)
         typer.echo(f"{len(frame):,} rows written to {output}", err=True)
-    elif as_json:
+    else:
+        deliver(frame, csv=csv, as_json=as_json)
+
+
+def deliver(frame: pd.DataFrame, *, csv: bool, as_json: bool) -> None:
+    """Print a selected frame: for machines, as CSV, or its ends and its receipt for eyes."""
+    if as_json:
         typer.echo(json.dumps(records(frame), allow_nan=False))
     elif csv:
         _print_csv(frame)
     else:
         _show(frame)
+        typer.echo(str(receipt(frame)))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
