@@ -221,6 +221,8 @@ class Reader:
             elif part.start in cut:
                 ready[number] = self._read(sources[part.start], columns).between(*bounds)
             rows.append(len(ready[number]) if number in ready else counts[part.start])
+        if columns is not None and any(ticks.names != tuple(columns) for ticks in ready.values()):
+            return None
 
         def open_at(number: int) -> tuple[codec.Container, codec.Shape]:
             return self._open(sources[parts[number].start], columns)
