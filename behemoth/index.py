@@ -233,6 +233,16 @@ class Timeline:
             known &= self._column("commit") <= commit
         return self.rows[known]
 
+    def is_aware(self, as_of_time: datetime, commit: int | None = None) -> bool:
+        """Whether the ticks that were known at a time come with a time zone, as all or none do.
+
+        Where none were known they do.
+        """
+        known = self.known(as_of_time, commit)
+        with_ticks = known[known["rows"] > 0]
+        deciding = with_ticks if len(with_ticks) else known
+        return bool(deciding["aware"][-1]) if len(deciding) else True
+
     def revisions(
         self, commit: int | None = None, as_of_time: datetime = LATEST_AS_OF
     ) -> list[Revision]:

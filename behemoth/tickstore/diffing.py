@@ -56,8 +56,8 @@ def diff(
     ]
     names = columns or list(dict.fromkeys((*sides[0].names, *sides[1].names)))
     template = nothing
+    latest = max(when for _, when in states), max(tip.number for tip, _ in states)
     if not days or not set(names) <= {*sides[0].names, *sides[1].names}:
-        latest = max(when for _, when in states), max(tip.number for tip, _ in states)
         template = reader.columns(timeline.symbol, *latest, columns)
         names = columns or list(template.names)
     times = np.concatenate([nothing.times, *(day.times for day in days)])
@@ -76,7 +76,7 @@ def diff(
     }
     for name in names:
         shown |= {(name, "a"): values[0][name], (name, "b"): values[1][name]}
-    aware = timeline.aware is not False
+    aware = timeline.is_aware(*latest)
     frame = pd.DataFrame(
         dict(enumerate(shown.values())),
         index=codec.time_index(replace(nothing, times=times[order], aware=aware)),

@@ -153,7 +153,7 @@ def _table(
     shown |= {name: fact for name, fact in about.items() if name not in shown}
     since: pd.Index[Any] = _knowledge(fact["start"]).rename("start_time")
     if with_time:
-        aware = timeline.aware is not False
+        aware = timeline.is_aware(moment.known_at, moment.tip.number)
         time = codec.time_index(replace(nothing, times=fact["time"], aware=aware))
         since = pd.MultiIndex.from_arrays([time, since])
     frame = pd.DataFrame(dict(enumerate(shown.values())), index=since)

@@ -208,3 +208,42 @@ def test_a_frozen_view_knows_no_later_belief():
         frozen = table.at(state)
         assert [1.0] == frozen.vintages("A", HOURS[0])["price"].tolist()
         assert frozen.diff("A", token).empty
+
+
+def test_any_nan_is_the_same():
+    """0 / 0 has another sign than the constant, and says no more."""
+    table = MemoryTickstore()
+    nans = np.array([0x7FF8000000000000, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)
+    table.insert("A", ON, frame(HOURS[:1], x=nans[:1]))
+    before = table.token
+    table.insert("A", ON, frame(HOURS[:1], x=nans[1:]))
+    assert table.token != before
+    assert table.diff("A", before).empty
+    assert len(table.vintages("A", ("2019", "2020"))) == 1
+
+
+@pytest.mark.parametrize("knows", [False, True])
+def test_a_frozen_view_does_not_learn_that_times_are_naive(knows):
+    """A symbol that was unknown, or without a tick, has the index that a select gives."""
+    table = MemoryTickstore()
+    table.insert("B", ON, frame(HOURS, x=[1.0, 2.0, 3.0, 4.0]))
+    if knows:
+        table.insert("A", ON, frame([], x=np.empty(0)))
+    view = table.at(table.token)
+
+    def answers():
+        return [
+            view.select("A"),
+            view.select(["A"]),
+            view.diff("A", view.token),
+            view.vintages("A", DAY),
+            view.vintages("A", "2019-10-31T00:00"),
+        ]
+
+    before = answers()
+    naive = frame(HOURS, x=[1, 2, 3, 4], y=list("abcd")).tz_localize(None)
+    table.insert("A", ON, naive)
+    assert table.select("A").index.tz is None
+    for one, other in zip(before, answers(), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    assert {str(each.index.dtype) for each in (before[0], before[2])} == {"datetime64[ns, UTC]"}
