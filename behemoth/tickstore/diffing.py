@@ -56,8 +56,8 @@ def diff(
     ]
     names = columns or list(dict.fromkeys((*sides[0].names, *sides[1].names)))
     template = nothing
-    latest = max(when for _, when in states), max(tip.number for tip, _ in states)
     if not days or not set(names) <= {*sides[0].names, *sides[1].names}:
+        latest = max(when for _, when in states), max(tip.number for tip, _ in states)
         template = reader.columns(timeline.symbol, *latest, columns)
         names = columns or list(template.names)
     times = np.concatenate([nothing.times, *(day.times for day in days)])
@@ -76,10 +76,10 @@ def diff(
     }
     for name in names:
         shown |= {(name, "a"): values[0][name], (name, "b"): values[1][name]}
-    aware = timeline.is_aware(*latest)
+    some = next((each for each in (*sides, template) if each is not nothing), nothing)
     frame = pd.DataFrame(
         dict(enumerate(shown.values())),
-        index=codec.time_index(replace(nothing, times=times[order], aware=aware)),
+        index=codec.time_index(replace(some, times=times[order], columns=())),
     )
     labels = [pd.Index(list(level), dtype=codec.TEXT_DTYPE) for level in zip(*shown, strict=True)]
     frame.columns = pd.MultiIndex.from_arrays(labels, names=["column", "state"])

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -192,7 +193,8 @@ class Reader:
         if not len(known):
             return None
         if not parts:
-            parts = [self._columns_of(symbol, known[-1:])]
+            aware = timeline.is_aware(as_of_time, commit)  # days without a tick do not decide
+            parts = [replace(self._columns_of(symbol, known[-1:]), aware=aware)]
         if columns is None:
             return codec.concatenate(parts, schema)
         parts += self._missing(symbol, columns, parts, known)
@@ -297,7 +299,8 @@ class Reader:
                 break
             there = self._columns_of(symbol, known[place : place + 1])
             if not lacking.isdisjoint(there.names):
-                found.append(there.only([name for name in there.names if name in lacking]))
+                new = there.only([name for name in there.names if name in lacking])
+                found.append(replace(new, aware=parts[0].aware))
                 lacking.difference_update(there.names)
         if lacking:
             names = ", ".join(map(repr, sorted(lacking)))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from behemoth import BiTimestamp, MemoryTickstore, Tickstore
+from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, Tickstore
 from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.errors import BadRequest, NotFound
 from behemoth.stores import MemoryStore
@@ -247,3 +247,16 @@ def test_a_frozen_view_does_not_learn_that_times_are_naive(knows):
     for one, other in zip(before, answers(), strict=True):
         pd.testing.assert_frame_equal(one, other)
     assert {str(each.index.dtype) for each in (before[0], before[2])} == {"datetime64[ns, UTC]"}
+
+
+def test_times_have_the_name_that_they_were_inserted_with(tmp_path):
+    """As in a select; not the one by which the table was opened."""
+    with LocalTickstore(tmp_path / "T", timestamp_column="ts") as table:
+        for value in (1.0, 2.0):
+            table.insert("A", ON, frame(HOURS[:1], x=[value]).rename_axis("ts"))
+        first = table.log()["token"].iloc[0]
+    with LocalTickstore(tmp_path / "T", mode="r") as table:
+        for found in (table.select("A"), table.diff("A", first), table.diff("A", first, first)):
+            assert found.index.name == "ts"
+        for day in ("2019-10-31", "2030-01-01"):
+            assert table.vintages("A", day).index.names == ["ts", "start_time"]

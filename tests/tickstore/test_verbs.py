@@ -285,6 +285,18 @@ def test_a_window_may_lack_a_column_that_the_symbol_has(store):
         store.select("A", columns=["ask"])
 
 
+def test_a_day_without_ticks_does_not_make_an_empty_answer_naive(store):
+    """Alone, beside other symbols, and in what differs."""
+    for symbol in ("A", "B"):
+        store.insert(symbol, AT, bars(1.0))
+    store.insert("A", BiTimestamp(date(2019, 11, 1)), bars(column="bid").tz_localize(None))
+    assert list(store.select("A", columns=["bid", "price"]).columns) == ["bid", "price"]
+    empty = store.select("A", start="2030")
+    assert str(empty.index.dtype) == "datetime64[ns, UTC]"
+    assert str(store.diff("A", store.token).index.dtype) == "datetime64[ns, UTC]"
+    assert store.select(["A", "B"], start="2030").empty
+
+
 def test_an_empty_frame_does_not_decide_between_naive_and_aware(store):
     """Only ticks do."""
     store.insert("A", AT, bars(1.0).tz_localize(None).iloc[:0])
