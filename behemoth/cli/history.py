@@ -186,9 +186,8 @@ def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Give a difference as records: its values in ``a`` and in ``b``, null for no tick."""
     sides = {}
     for side in ("a", "b"):
-        names = [str(label[0]) for label in frame.columns if label[1] == side]
-        values = frame[[(name, side) for name in names]].reset_index(drop=True)
-        values.columns = pd.Index(names)
+        ours = frame.columns.get_level_values(1) == side
+        values = frame.loc[:, ours].droplevel(1, axis="columns").reset_index(drop=True)
         sides[side] = records(values)
     found = []
     for place, (time, change, day) in enumerate(
