@@ -284,6 +284,16 @@ def rows_of(revisions: Iterable[Revision]) -> Rows:
     return np.array([_row(each) for each in revisions], dtype=ROW)
 
 
+def are_aware(known: Rows) -> bool:
+    """Whether these ticks come with a time zone, as all or none do; where there are none, they do.
+
+    Days without a tick do not decide, unless there is no other.
+    """
+    with_ticks = known[known["rows"] > 0]
+    deciding = with_ticks if len(with_ticks) else known
+    return bool(deciding["aware"][-1]) if len(deciding) else True
+
+
 def _merged(rows: Rows, new: Rows) -> Rows:
     both = np.concatenate([rows, new])
     return both[np.lexsort((both["version"], both["date"]))]

@@ -273,6 +273,13 @@ def revision_text(revision: Revision, from_commit: bool) -> str:
     return _json(facts)
 
 
+def _symbol(facts: Mapping[str, Any]) -> str:
+    """Give a symbol; raise ``ValueError`` for a text that no file name or index can hold."""
+    name = text(facts, "symbol")
+    name.encode()
+    return name
+
+
 def _revision_from_json(facts: Mapping[str, Any], number: int, time: datetime) -> Revision:
     date, has_ticks = Date.fromisoformat(facts["date"]), "splay" in facts
     if not FIRST_DATE <= date <= LAST_DATE or type(facts["aware"]) is not bool:
@@ -282,7 +289,7 @@ def _revision_from_json(facts: Mapping[str, Any], number: int, time: datetime) -
     if has_ticks and not DIGEST.fullmatch(text(facts, "digest")):
         raise ValueError("a digest")
     return Revision(
-        symbol=text(facts, "symbol"),
+        symbol=_symbol(facts),
         date=date,
         version=whole(facts, "version", VERSIONS),
         kind=facts["kind"],

@@ -75,6 +75,11 @@ def _known(time: pd.Timestamp, beyond: Literal["the start of time", "now"]) -> s
     return f"{time:%Y-%m-%dT%H:%M:%S.%f}"
 
 
+def _said(fact: object) -> str:
+    """Show what vintages say of a belief; or a column of ticks that has its name."""
+    return _known(fact, "now") if isinstance(fact, pd.Timestamp) else printable(str(fact))
+
+
 def log(
     symbol: Annotated[str | None, typer.Argument(help="Only what says something of it.")] = None,
     limit: Annotated[
@@ -168,7 +173,7 @@ def diff(
     if found:
         show(shown)
     counts = ", ".join(
-        f"{(frame['change'] == change).sum():,} {change}"
+        f"{(frame['change', ''] == change).sum():,} {change}"
         for change in ("changed", "added", "removed")
     )
     days = frame["date", ""].nunique()
@@ -238,9 +243,7 @@ def vintages(
         shown.add_row(
             when.isoformat(),
             _known(since, "the start of time"),
-            _known(row["end_time"], "now"),
-            row["kind"],
-            str(row["commit"]),
+            *(Text(_said(row[name])) for name in ("end_time", "kind", "commit")),
             *(Text("" if pd.isna(row[name]) else printable(str(row[name]))) for name in values),
         )
     show(shown)

@@ -57,7 +57,7 @@ def align(parts: Sequence[Ticks]) -> Aligned:
 def same(a: Ticks, b: Ticks, at_a: Array, at_b: Array) -> npt.NDArray[np.bool_]:
     """Say of each pair of rows whether the tick is the same; -1 is a tick that is not there.
 
-    Numbers, times and booleans are the same when their bits are: NaN is NaN, and 0.0 is not -0.0.
+    Numbers, times and booleans are the same when their bits are: 0.0 is not -0.0, any NaN is NaN.
     Where two numeric types meet, when their numbers are. Texts and categories when their text is.
     A column that one has not is missing in each of its ticks. Types that cannot be compared (text
     and numbers) are the same only where both are missing.
@@ -92,7 +92,7 @@ def _same_values(a: Column | None, b: Column | None) -> npt.NDArray[np.bool_]:
     if a.values.dtype == b.values.dtype:
         bits = f"u{a.values.dtype.itemsize}"
         same_bits: npt.NDArray[np.bool_] = a.values.view(bits) == b.values.view(bits)
-        return same_bits
+        return same_bits | (_is_missing(a) & _is_missing(b))
     pairs = zip(a.values.tolist(), b.values.tolist(), strict=True)
     return np.array([_is_one_number(x, y) for x, y in pairs], dtype=bool)
 

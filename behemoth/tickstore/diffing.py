@@ -76,10 +76,10 @@ def diff(
     }
     for name in names:
         shown |= {(name, "a"): values[0][name], (name, "b"): values[1][name]}
-    aware = timeline.aware is not False
+    some = next((each for each in (*sides, template) if each is not nothing), nothing)
     frame = pd.DataFrame(
         dict(enumerate(shown.values())),
-        index=codec.time_index(replace(nothing, times=times[order], aware=aware)),
+        index=codec.time_index(replace(some, times=times[order], columns=())),
     )
     labels = [pd.Index(list(level), dtype=codec.TEXT_DTYPE) for level in zip(*shown, strict=True)]
     frame.columns = pd.MultiIndex.from_arrays(labels, names=["column", "state"])

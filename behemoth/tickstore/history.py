@@ -44,7 +44,7 @@ def table(store: ObjectStore, numbers: Iterable[int]) -> pd.DataFrame:
                 "commit_id": commit.commit_id,
             }
         )
-    frame = pd.DataFrame(rows, columns=["commit", *COLUMNS])
+    frame = pd.DataFrame(rows, columns=["commit", *COLUMNS], dtype=object)
     times = pd.DatetimeIndex(frame["time"].to_list(), tz="UTC").as_unit("us")
     frame = frame.astype(
         dict.fromkeys(("commit", *NUMBERS), "int64") | dict.fromkeys(OBJECTS, object)

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -201,7 +202,7 @@ class Reader:
         if not len(known):
             return None
         if not parts:
-            parts = [self._columns_of(symbol, known[-1:])]
+            parts = [replace(self._columns_of(symbol, known[-1:]), aware=index.are_aware(known))]
         if columns is None:
             return codec.concatenate(parts, schema)
         parts += self._missing(symbol, columns, parts, known)
@@ -348,7 +349,8 @@ class Reader:
                 break
             there = self._columns_of(symbol, known[place : place + 1])
             if not lacking.isdisjoint(there.names):
-                found.append(there.only([name for name in there.names if name in lacking]))
+                new = there.only([name for name in there.names if name in lacking])
+                found.append(replace(new, aware=parts[0].aware))
                 lacking.difference_update(there.names)
         if lacking:
             names = ", ".join(map(repr, sorted(lacking)))

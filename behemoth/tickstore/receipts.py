@@ -195,8 +195,8 @@ def receipt(of: Any) -> Receipt:
             text = carried.decode() if isinstance(carried, bytes) else carried.strip()
             carried = _parsed(text) if text.startswith(SCHEME) else json.loads(text)
         return _checked(carried)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BadRequest(f"this is no receipt: {of!r:.200}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BadRequest(f"this is no receipt: {carried!r:.200}") from error
 
 
 def _carried(of: Any) -> Any:

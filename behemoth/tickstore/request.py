@@ -89,6 +89,6 @@ def check_tz(tz: str | None) -> None:
     if tz is None:
         return
     try:
-        pd.DatetimeIndex(np.empty(0, "M8[ns]"), tz=str.strip(tz))
+        pd.DatetimeIndex(np.empty(0, "M8[ns]"), tz=str.strip(tz) and tz)
     except Exception as error:  # each zone library raises its own
         raise BadRequest(f"no time zone {tz!r}; try 'America/New_York'") from error

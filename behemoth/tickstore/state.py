@@ -191,20 +191,34 @@ class State:
             if tip.number == 0:
                 self._check_beginning()
                 begin(self._store)
-            if tip.number:
-                key = layout.log_key(tip.number)
-                try:
-                    data: bytes | None = self._store.get(key)
-                except FileNotFoundError:
-                    data = None
-                if data is None or not ledger.is_entry(tip, data):
-                    if data is not None:
-                        ledger.decode(data, self._store.where(key))
-                    raise Conflict(
-                        f"{self._store.where(key)} is not the commit that was read before: the "
-                        "table was destroyed or exchanged; open it again"
-                    )
+            self.check_log()
             return tip
+
+    def check_log(self) -> None:
+        """Make sure that the newest commit that was read is still the one in the log.
+
+        Raises
+        ------
+        Conflict
+            When the table was destroyed or exchanged meanwhile.
+        Corrupt
+            When the entry is damaged.
+        """
+        tip = self.tip
+        if not tip.number:
+            return
+        key = layout.log_key(tip.number)
+        try:
+            data: bytes | None = self._store.get(key)
+        except FileNotFoundError:
+            data = None
+        if data is None or not ledger.is_entry(tip, data):
+            if data is not None:
+                ledger.decode(data, self._store.where(key))
+            raise Conflict(
+                f"{self._store.where(key)} is not the commit that was read before: the "
+                "table was destroyed or exchanged; open it again"
+            )
 
     def _newest_root(self) -> Root:
         """Find the newest checkpoint that is whole and of this log.
@@ -297,6 +311,8 @@ class State:
         if commit.retired:
             self._retire(commit.retired)
             self.fenced = tip.number
+        if tip.number == 1:
+            self._identity = tip.digest[:16]
         self._brought.append((tip.number, len(commit.revisions) + len(commit.observations)))
         self.tip = tip
 
@@ -449,6 +465,7 @@ class State:
         if anew.tip.number < self.tip.number:
             missing = self._store.where(layout.log_key(anew.tip.number + 1))
             raise Corrupt(f"{missing} is missing, and later commits are there")
+        self.check_log()
         self._symbols, self.root, self.tip = anew._symbols, Root(), anew.tip
         self.retired, self.fenced, self._brought = anew.retired, anew.fenced, anew._brought
         self._distrusted.clear()

@@ -139,6 +139,7 @@ class View:
         tip = self._refresh()
         latest = LATEST_AS_OF if self._pin is None else self._pin.known_at
         if isinstance(state, str) and not moments.is_time(state):
+            self._state.check_log()
             is_token = moments.TOKEN.fullmatch(state)
             token = state if is_token else moments.get_tag(self._store, state).token
             return Moment(moments.tip_of(self._store, tip, token), latest)
@@ -192,6 +193,8 @@ class View:
     def tags(self) -> pd.DataFrame:
         """Show the names that tokens were given, the oldest first.
 
+        A frozen view shows the names of its states, also those that were given since.
+
         Returns
         -------
         pandas.DataFrame
@@ -204,6 +207,7 @@ class View:
             When one is damaged; names it.
         """
         newest = self._refresh().number
+        self._state.check_log()
         found = moments.all_tags(self._store)
         return moments.table([tag for tag in found if int(tag.token.split("-")[0]) <= newest])
 
@@ -881,6 +885,7 @@ class View:
         tip = self._refresh()
         if limit is not None and (not isinstance(limit, int) or limit < 0):
             raise BadRequest(f"limit is a number of commits, not {limit!r}")
+        self._state.check_log()
         if symbol is None:
             numbers: Iterable[int] = range(1, tip.number + 1)
         else:

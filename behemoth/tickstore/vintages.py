@@ -153,8 +153,8 @@ def _table(
     shown |= {name: fact for name, fact in about.items() if name not in shown}
     since: pd.Index[Any] = _knowledge(fact["start"]).rename("start_time")
     if with_time:
-        aware = timeline.aware is not False
-        time = codec.time_index(replace(nothing, times=fact["time"], aware=aware))
+        some = template if ticks is nothing else ticks
+        time = codec.time_index(replace(some, times=fact["time"], columns=()))
         since = pd.MultiIndex.from_arrays([time, since])
     frame = pd.DataFrame(dict(enumerate(shown.values())), index=since)
     frame.columns = pd.Index(list(shown), dtype=codec.TEXT_DTYPE)

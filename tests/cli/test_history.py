@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
+import pandas as pd
+
+from behemoth import BiTimestamp, LocalTickstore
 from tests.cli.test_read import behemoth, run
 
 BEFORE = "2020-01-01T00:30"
@@ -50,3 +54,19 @@ def test_what_is_not_there_is_one_line(db):
         wrong = behemoth(*words, "--db", str(db))
         assert (wrong.returncode, wrong.stdout) == (1, "")
         assert "no symbol 'NOPE'" in wrong.stderr
+
+
+def test_columns_may_have_the_names_of_what_is_said_of_them(tmp_path):
+    """Nothing of a difference or a belief takes a column's value for its own."""
+    index = pd.DatetimeIndex(["2019-10-31"], name="time")
+    names = ["change", "date", "end_time", "kind", "commit", "version", "position"]
+    with LocalTickstore(tmp_path / "BARS") as table:
+        for value in (41, 42):
+            day = BiTimestamp(date(2019, 10, 31))
+            table.insert("A", day, pd.DataFrame({name: [value] for name in names}, index))
+            first = table.log()["token"].iloc[0]
+    where = ("--db", str(tmp_path), "--table", "BARS")
+    for words in (["diff", "A", first], ["vintages", "A", "2019-10-31"]):
+        shown = behemoth(*words, *where)
+        assert (shown.returncode, shown.stderr) == (0, "")
+        assert {"41", "42"} <= set(shown.stdout.replace(",", " ").split())

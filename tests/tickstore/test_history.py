@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from behemoth import BiTimestamp, MemoryTickstore, Tickstore
+from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, Tickstore
 from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.errors import BadRequest, NotFound
 from behemoth.stores import MemoryStore
@@ -208,3 +208,55 @@ def test_a_frozen_view_knows_no_later_belief():
         frozen = table.at(state)
         assert [1.0] == frozen.vintages("A", HOURS[0])["price"].tolist()
         assert frozen.diff("A", token).empty
+
+
+def test_any_nan_is_the_same():
+    """0 / 0 has another sign than the constant, and says no more."""
+    table = MemoryTickstore()
+    nans = np.array([0x7FF8000000000000, 0xFFF8000000000000], dtype=np.uint64).view(np.float64)
+    table.insert("A", ON, frame(HOURS[:1], x=nans[:1]))
+    before = table.token
+    table.insert("A", ON, frame(HOURS[:1], x=nans[1:]))
+    assert table.token != before
+    assert table.diff("A", before).empty
+    assert len(table.vintages("A", ("2019", "2020"))) == 1
+
+
+@pytest.mark.parametrize("knows", [False, True])
+def test_a_frozen_view_does_not_learn_that_times_are_naive(knows):
+    """A symbol that was unknown, or without a tick, has the index that a select gives."""
+    table = MemoryTickstore()
+    table.insert("B", ON, frame(HOURS, x=[1.0, 2.0, 3.0, 4.0]))
+    if knows:
+        table.insert("A", ON, frame([], x=np.empty(0)))
+    view = table.at(table.token)
+
+    def answers():
+        return [
+            view.select("A"),
+            view.select(["A"]),
+            view.diff("A", view.token),
+            view.vintages("A", DAY),
+            view.vintages("A", "2019-10-31T00:00"),
+        ]
+
+    before = answers()
+    naive = frame(HOURS, x=[1, 2, 3, 4], y=list("abcd")).tz_localize(None)
+    table.insert("A", ON, naive)
+    assert table.select("A").index.tz is None
+    for one, other in zip(before, answers(), strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    assert {str(each.index.dtype) for each in (before[0], before[2])} == {"datetime64[ns, UTC]"}
+
+
+def test_times_have_the_name_that_they_were_inserted_with(tmp_path):
+    """As in a select; not the one by which the table was opened."""
+    with LocalTickstore(tmp_path / "T", timestamp_column="ts") as table:
+        for value in (1.0, 2.0):
+            table.insert("A", ON, frame(HOURS[:1], x=[value]).rename_axis("ts"))
+        first = table.log()["token"].iloc[0]
+    with LocalTickstore(tmp_path / "T", mode="r") as table:
+        for found in (table.select("A"), table.diff("A", first), table.diff("A", first, first)):
+            assert found.index.name == "ts"
+        for day in ("2019-10-31", "2030-01-01"):
+            assert table.vintages("A", day).index.names == ["ts", "start_time"]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, View, errors
+from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, View, errors, receipt
 from behemoth.bitemporal import Observation
 
 DAY, NEXT = date(2019, 10, 31), date(2019, 11, 1)
@@ -342,3 +342,37 @@ def test_memory_and_disk_agree_about_what_no_state_is():
         with pytest.raises(error) as caught:
             table.at(state)
         assert "\n" not in str(caught.value)
+
+
+def test_a_table_made_anew_in_the_same_folder_is_not_taken_for_the_old_one(tmp_path):
+    """Of as many commits, and of the same ticks; a view of the old one is still open."""
+    old = LocalTickstore(tmp_path / "T")
+    for day in (DAY, NEXT):
+        old.insert("A", BiTimestamp(day), bars(1.0, start=str(day)))
+    view, store = old.at(old.tag("v1")), receipt(old.select("A")).store
+    LocalTickstore(tmp_path / "T").destroy()
+    new = LocalTickstore(tmp_path / "T")
+    for day in (DAY, NEXT):
+        new.insert("A", BiTimestamp(day), bars(1.0, start=str(day)))
+    token = new.tag("v1")
+    for ask in (view.log, view.tags, lambda: old.at("v1"), lambda: old.at(token), old.log):
+        with pytest.raises(errors.Conflict, match="destroyed or exchanged; open it again"):
+            ask()
+    assert receipt(view.select("A")).store == store
+    with pytest.raises(errors.NotFound, match="of the table"):
+        old.replay(new.select("A"))
+
+
+def test_a_column_of_later_is_unknown_to_an_earlier_state(store, clock):
+    """Neither by name, nor in an empty frame, nor as a type."""
+    store.insert("A", AT, bars(1.0, 2.0))
+    view = store.at(store.token)
+    clock.tick()
+    store.insert("A", AT, bars(1, 2).assign(size=["x", "y"]))
+    store.insert("A", BiTimestamp(NEXT), bars(3, start="2019-11-01").assign(size=4.0))
+    with pytest.raises(errors.NotFound, match="never had a column 'size'"):
+        view.select("A", columns=["size"])
+    for frame in (view.select("A", start="2030"), view.select("A", schema="strict")):
+        assert frame.dtypes.to_dict() == {"price": np.float64}
+    assert list(view.vintages("A", NEXT).columns[:1]) == ["price"]
+    assert ("size", "a") not in view.diff("A", view.token).columns

@@ -287,3 +287,59 @@ def test_a_receipt_of_an_empty_table_can_be_replayed(store):
     frame = store.select("A")
     store.insert("A", AT, bars(1.0))
     alike(frame, store.replay(frame))
+
+
+def test_what_is_no_receipt_is_one_line(store, clock):
+    """Also where it is nested a million times, or lies in a frame."""
+    filled(store, clock)
+    frame = store.select("A")
+    good = receipt(frame).to_dict()
+    frame.attrs["behemoth"] = "made up"
+    for bad in (
+        "[" * 10**6,
+        '{"a":' * 10**6,
+        frame,
+        good | {"rows": True},
+        good | {"rows": float(good["rows"])},
+        good | {"symbol": ["A", ["B"]]},
+        good | {"token": "\uff11-00000000"},
+        good | {"tz": "UTC\n"},
+        good | {"tz": " "},
+        good | {"start": "2019-10-31T00:00:00+25:99"},
+        str(receipt(good)) + "&rows=1",
+        str(receipt(good)).replace("rows=4", "rows=" + "9" * 5000),
+    ):
+        with pytest.raises(errors.BadRequest) as caught:
+            store.replay(bad)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(errors.Corrupt, match="the receipt says 9"):
+        store.replay(good | {"rows": 9})
+
+
+def test_copies_of_copies_replay_and_their_branches_do_not_mix(tmp_path, clock):
+    """Copies at tokens, what is rebuilt by a reindex, moved folders, views of what was closed."""
+    table = filled(LocalTickstore(tmp_path / "T", clock=clock), clock)
+    queries = [*QUERIES, {"symbol": "A", "as_of_time": table.revisions("A")[0].start_time}]
+    frames = [table.select(**query) for query in queries]
+    state = table.tag("v1")
+    change(table, clock)
+    table.copy(tmp_path / "ALL")
+    table.copy(tmp_path / "THEN", at="v1")
+    LocalTickstore(tmp_path / "ALL", clock=clock).copy(tmp_path / "THEN2", at=state)
+    LocalTickstore(tmp_path / "ALL", clock=clock).at("v1").copy(tmp_path / "THEN3")
+    branch = LocalTickstore(tmp_path / "THEN2", clock=clock)
+    branch.insert("A", BiTimestamp(NEXT), bars(4.0, start="2019-11-01"))
+    branch.copy(tmp_path / "BRANCH")
+    table.reindex(into=tmp_path / "REBUILT")
+    (tmp_path / "ALL").rename(tmp_path / "MOVED")
+    for name in ("MOVED", "THEN", "THEN2", "THEN3", "BRANCH", "REBUILT"):
+        copied = LocalTickstore(tmp_path / name, mode="r", clock=clock)
+        view = copied.at("v1")
+        copied.close()
+        for frame in frames:
+            alike(frame, view.replay(str(receipt(frame))))
+    later = branch.select("A")
+    for other in (table, LocalTickstore(tmp_path / "MOVED"), LocalTickstore(tmp_path / "THEN")):
+        with pytest.raises(errors.NotFound):
+            other.replay(later)
+    alike(later, LocalTickstore(tmp_path / "BRANCH").replay(later))

@@ -29,6 +29,20 @@ def prices(frame):
     return frame["price"].tolist() if "price" in frame else []
 
 
+def test_the_columns_that_were_asked_for_come_also_from_days_without_them(store):
+    """Wherever the window cuts the days; in the order that was asked for."""
+    store.insert("A", AT, bars(1.0, 2.0, 3.0))
+    both = bars(4.0, 5.0, 6.0, start="2019-11-01").assign(bid=7.0)
+    store.insert("A", BiTimestamp(date(2019, 11, 1)), both)
+    whole = store.select("A", columns=["bid", "price"])
+    for start in ("2019-10-31T00:00", "2019-10-31T00:01"):
+        for end in ("2019-10-31T00:01", "2019-10-31T00:02", "2019-11-01T00:01", "2019-11-02"):
+            frame = store.select("A", start, end, columns=["bid", "price"])
+            pd.testing.assert_frame_equal(
+                frame, whole.loc[pd.Timestamp(start, tz="UTC") : pd.Timestamp(end, tz="UTC")]
+            )
+
+
 def test_a_select_exactly_at_a_corrections_instant_gives_one_version(store, clock):
     """Half-open: at its start the correction holds, a microsecond before it the former."""
     store.insert("BTC-USD", AT, bars(1.0))
@@ -269,6 +283,18 @@ def test_a_window_may_lack_a_column_that_the_symbol_has(store):
         assert list(frame.columns) == ["bid", "price"]
     with pytest.raises(errors.NotFound, match="never had a column 'ask'"):
         store.select("A", columns=["ask"])
+
+
+def test_a_day_without_ticks_does_not_make_an_empty_answer_naive(store):
+    """Alone, beside other symbols, and in what differs."""
+    for symbol in ("A", "B"):
+        store.insert(symbol, AT, bars(1.0))
+    store.insert("A", BiTimestamp(date(2019, 11, 1)), bars(column="bid").tz_localize(None))
+    assert list(store.select("A", columns=["bid", "price"]).columns) == ["bid", "price"]
+    empty = store.select("A", start="2030")
+    assert str(empty.index.dtype) == "datetime64[ns, UTC]"
+    assert str(store.diff("A", store.token).index.dtype) == "datetime64[ns, UTC]"
+    assert store.select(["A", "B"], start="2030").empty
 
 
 def test_an_empty_frame_does_not_decide_between_naive_and_aware(store):
