@@ -36,6 +36,8 @@ PICTURES = {
     "result_and_pin.png": Picture(
         "reproducible_research", {"believed": (600, 360), "vintages": (600, 360)}
     ),
+    "quickstart.png": Picture("quickstart", {"plot": (1200, 420)}),
+    "data_quality.png": Picture("data_quality", {"gaps-plot": (600, 330), "hole-plot": (600, 330)}),
 }
 
 
