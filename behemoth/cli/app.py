@@ -34,6 +34,7 @@ COMMANDS = {
     "torture": "torture",
     "import-legacy": "import_legacy",
     "sandbox": "sandbox",
+    "lab": "lab",
 }
 """Each command, and the module of this package that it is in."""
 
@@ -50,10 +51,13 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"behemoth.cli.{COMMANDS[cmd_name]}")
+        settings = getattr(module, "PASSED_ON", None)
         alone = typer.Typer(
             rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False
         )
-        alone.command(cmd_name)(getattr(module, cmd_name.replace("-", "_")))
+        alone.command(cmd_name, context_settings=settings)(
+            getattr(module, cmd_name.replace("-", "_"))
+        )
         return typer.main.get_command(alone)
 
     def invoke(self, ctx: Any) -> Any:
