@@ -19,9 +19,9 @@ from behemoth import codec
 from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.errors import EnvironmentFailed
 from behemoth.tickstore import LocalTickstore, View, request
+from behemoth.tickstore.moments import AsOf
 from behemoth.tickstore.parts import By, Plan, Span
 from behemoth.tickstore.times import Bound
-from behemoth.tickstore.view import AsOf
 
 if TYPE_CHECKING:
     import dask.dataframe as dd

@@ -41,11 +41,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-import blosc
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from behemoth.codec.compressor import blosc
 from behemoth.codec.hdf5 import (
     MAX_CHUNK_BYTES,
     RAW,
@@ -69,7 +69,6 @@ START = PREFIX.size + DIGEST_SIZE
 CONTENT = struct.Struct("<32sQ16s")
 ROW = struct.Struct("<QIIQ")
 BLOSC_HEADER = struct.Struct("<BBBBIII")
-blosc.set_nthreads(1)  # chunks are small: threads belong one level up, around whole files
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,8 +403,8 @@ class Container:
         if (typesize, decoded, length) != (target.dtype.itemsize, target.nbytes, size):
             raise self.corrupt(f"the chunk at offset {offset} decodes to another size")
         try:
-            blosc.decompress_ptr(stored, addressof(_start_of(target)))
-        except blosc.blosc_extension.error as error:
+            blosc().decompress_ptr(stored, addressof(_start_of(target)))
+        except blosc().blosc_extension.error as error:
             raise self.corrupt(f"the chunk at offset {offset} does not decode") from error
 
 

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import accumulate, pairwise
 
-import blosc
 import numpy as np
 
+from behemoth.codec.compressor import blosc
 from behemoth.codec.container import Container
 from behemoth.codec.splay import Shape
 from behemoth.codec.ticks import Array, Column, Ticks
@@ -150,12 +150,12 @@ def gather(
     if len(shares) < 2:
         whole = all(map(fill, shares))
     else:
-        blosc.set_releasegil(True)
+        blosc().set_releasegil(True)
         try:
             with ThreadPoolExecutor(len(shares)) as pool:
                 whole = all(list(pool.map(fill, shares)))
         finally:
-            blosc.set_releasegil(False)
+            blosc().set_releasegil(False)
     return target.ticks if whole else None
 
 

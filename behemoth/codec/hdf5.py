@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import blosc
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
 from behemoth.codec import objects
+from behemoth.codec.compressor import blosc
 from behemoth.codec.objects import Chunk, Image, put_chunk_tree
 from behemoth.codec.ticks import Array
 
@@ -227,7 +227,7 @@ def _filter(item_size: int, chunk_size: int) -> bytes:
     The values: version of the filter, version of the frame, size of an item and of a chunk, level,
     shuffle, lz4hc. Writers need them; a reader believes each frame, which says how it was shuffled.
     """
-    values = (2, 2, item_size, chunk_size, LEVEL, blosc.SHUFFLE, LZ4HC)
+    values = (2, 2, item_size, chunk_size, LEVEL, blosc().SHUFFLE, LZ4HC)
     return objects.filter_pipeline(32001, b"blosc", values)
 
 
@@ -243,8 +243,8 @@ def _compress(values: Array, chunk: tuple[int, ...]) -> tuple[bytes, int]:
         values = full
     raw, size = values.tobytes(), values.dtype.itemsize
     fast = {
-        shuffle: len(blosc.compress(raw, size, LEVEL, shuffle, "lz4"))
-        for shuffle in (blosc.SHUFFLE, blosc.BITSHUFFLE)
+        shuffle: len(blosc().compress(raw, size, LEVEL, shuffle, "lz4"))
+        for shuffle in (blosc().SHUFFLE, blosc().BITSHUFFLE)
     }
-    frame: bytes = blosc.compress(raw, size, LEVEL, min(fast, key=fast.__getitem__), "lz4hc")
+    frame: bytes = blosc().compress(raw, size, LEVEL, min(fast, key=fast.__getitem__), "lz4hc")
     return (frame, 0) if len(frame) < len(raw) else (raw, RAW)

@@ -14,8 +14,9 @@ from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.errors import BadRequest
 from behemoth.research.pinned import pinned, zone
 from behemoth.tickstore import request
+from behemoth.tickstore.moments import AsOf
 from behemoth.tickstore.times import Bound
-from behemoth.tickstore.view import AsOf, View
+from behemoth.tickstore.view import View
 
 Side = Literal["left", "right"]
 Rows = dict[str, tuple[str, str]]

@@ -23,8 +23,9 @@ from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.errors import BadRequest
 from behemoth.research.pinned import FIRST_NS, LAST_NS, at_or_before, between, pinned, zone
 from behemoth.tickstore import times
+from behemoth.tickstore.moments import AsOf
 from behemoth.tickstore.times import Bound
-from behemoth.tickstore.view import AsOf, View
+from behemoth.tickstore.view import View
 
 COLUMNS = ["side", "price", "size"]
 SIDES = {"buy": "bid", "bid": "bid", "sell": "ask", "ask": "ask"}

@@ -16,8 +16,9 @@ import pandas as pd
 from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.research.pinned import FIRST_NS, LAST_NS, between, pinned, spans, zone
 from behemoth.tickstore import request, times
+from behemoth.tickstore.moments import AsOf
 from behemoth.tickstore.times import Bound
-from behemoth.tickstore.view import AsOf, View
+from behemoth.tickstore.view import View
 
 
 def days(

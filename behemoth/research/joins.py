@@ -17,7 +17,8 @@ from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.errors import BadRequest
 from behemoth.research.pinned import FIRST_NS, at_or_after, at_or_before, between, pinned
 from behemoth.tickstore import request
-from behemoth.tickstore.view import AsOf, View
+from behemoth.tickstore.moments import AsOf
+from behemoth.tickstore.view import View
 
 Direction = Literal["backward", "forward", "nearest"]
 

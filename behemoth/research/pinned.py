@@ -16,7 +16,8 @@ import pandas as pd
 from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.errors import BadRequest
 from behemoth.tickstore import request, times
-from behemoth.tickstore.view import AsOf, View
+from behemoth.tickstore.moments import AsOf
+from behemoth.tickstore.view import View
 
 FIRST_NS, LAST_NS = times.FIRST_NS, times.LAST_NS
 

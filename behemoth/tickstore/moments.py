@@ -23,6 +23,9 @@ from behemoth.stores import ObjectStore
 from behemoth.tickstore import checkpoints, times
 from behemoth.version import FORMAT
 
+AsOf = datetime | str
+"""What names a state of a table: a time of knowledge, a token, or a tag."""
+
 TOKEN = re.compile(r"(0|[1-9][0-9]{0,17})-[0-9a-f]{8}")
 COLUMNS = ("token", "time", "who", "message")
 

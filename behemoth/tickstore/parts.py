@@ -23,8 +23,9 @@ from behemoth.stores import LocalStore
 from behemoth.tickstore import request
 
 if TYPE_CHECKING:
+    from behemoth.tickstore.moments import AsOf
     from behemoth.tickstore.times import Bound
-    from behemoth.tickstore.view import AsOf, View
+    from behemoth.tickstore.view import View
 
 By = Literal["day", "month"]
 Span = tuple[int, int]
