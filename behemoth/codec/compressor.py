@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from types import ModuleType
+from typing import Any
 
 
 @cache
-def blosc() -> ModuleType:
+def blosc() -> Any:
     """Give the library; it keeps to one thread, because chunks are small.
 
     Threads belong one level up, around whole files.
