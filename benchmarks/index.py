@@ -188,7 +188,9 @@ def take(what: str, folder: Path) -> dict[str, float]:
     if what == "commits":
         return commits(folder)
     before = peak()
+    began = time.perf_counter()
     tickstore = LocalTickstore(folder, mode="r")
+    opened = 1e3 * (time.perf_counter() - began)
     works: dict[str, Callable[[], Any]] = {
         "select": lambda: tickstore.select(name(1), SELECTED, SELECTED),
         "versions": lambda: tickstore.versions(name(2)),
@@ -196,7 +198,7 @@ def take(what: str, folder: Path) -> dict[str, float]:
         "symbols": tickstore.symbols,
     }
     found = timed(works[what])
-    return {**found, "MiB": peak() - before}
+    return {"open ms": opened, **found, "MiB": peak() - before}
 
 
 def commits(folder: Path) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,10 @@ from benchmarks.speed.session import ROOT, Session, environment, interleave, ses
 from benchmarks.speed.worker import Answer
 
 TOLD = "import time; t = time.perf_counter(); from {} import {}; print(time.perf_counter() - t)"
+MADE = (
+    "import sys; from pathlib import Path; from benchmarks.index import make; "
+    "make(Path(sys.argv[1]), int(sys.argv[2]))"
+)
 NEEDED = {"pandas": "DataFrame", US: "LocalTickstore"}
 """What is imported of each: a public name, because `import behemoth` alone loads nothing."""
 
@@ -91,8 +96,20 @@ def imports(bench: Bench) -> None:
 
 
 def index(bench: Bench) -> None:
-    """Open an index of 10 million revisions, and of a thousand."""
-    # The hook: add `figures.INDEX` of "10 million" and of "a thousand", in seconds.
+    """Open tables of few and of many revisions and select a day, each time in a new process."""
+    tables = {number: bench.folder / f"index-{number}" for number in bench.size.revisions}
+    for number, folder in tables.items():
+        command = [sys.executable, "-c", MADE, str(folder), str(number)]
+        subprocess.run(command, cwd=ROOT, env=environment(), check=True)
+    for _ in range(bench.size.rounds):
+        for number, folder in tables.items():
+            command = [sys.executable, "-m", "benchmarks.index", "--take", "select", str(folder)]
+            said = subprocess.check_output(command, cwd=ROOT, env=environment(), text=True)
+            taken = json.loads(said)
+            seconds = (taken["open ms"] + taken["ms"]) / 1e3
+            bench.figures.add(figures.INDEX, f"{number:,}", seconds)
+    for folder in tables.values():
+        shutil.rmtree(folder)
 
 
 WORKS = (days_line, as_of, imports, index)

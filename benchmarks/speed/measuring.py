@@ -35,13 +35,24 @@ class Size:
     line_rows: int
     line_days: tuple[int, ...]
     imports: int
+    revisions: tuple[int, ...]  # of the indexes
     budget: float  # seconds of a contender for one piece of work
 
 
 SIZES = {
-    "small": Size(60, 3, 1, 1, (10, 10), (100_000, 5), 20_000, (8, 16, 32), 1, 2.0),
+    "small": Size(60, 3, 1, 1, (10, 10), (100_000, 5), 20_000, (8, 16, 32), 1, (100, 1_000), 2.0),
     "full": Size(
-        None, 9, 5, 1, (100, 200), (5_000_000, 5), 262_144, (64, 128, 256, 512, 1024), 9, 15.0
+        None,
+        9,
+        5,
+        1,
+        (100, 200),
+        (5_000_000, 5),
+        262_144,
+        (64, 128, 256, 512, 1024),
+        9,
+        (1_000, 10_000_000),
+        15.0,
     ),
 }
 
