@@ -124,7 +124,7 @@ def ways_agree(readers, symbol, commit, bounds, columns):
     time = START + timedelta(hours=commit - 1)
     digests = set()
     for way, reader in readers.items():
-        ticks = reader.read(
+        ticks, _ = reader.read(
             symbol,
             (nanoseconds(bounds[0]), nanoseconds(bounds[1])),
             time,
