@@ -177,8 +177,8 @@ BARS = [
         1,
     ),
     Bar(
-        "an index of 10 million revisions: open and select a day in a new process, seconds more "
-        "than with a thousand",
+        "10 million revisions: open and select a day in a new process, seconds more than with a "
+        "thousand",
         (INDEX, "10,000,000"),
         (INDEX, "1,000"),
         0.5,

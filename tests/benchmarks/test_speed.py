@@ -114,7 +114,7 @@ def test_a_page_tells_where_no_image_was_kept():
 
 
 def test_every_bar_is_about_contenders_that_exist():
-    others = {"10 million", "a thousand", "pandas", figures.CHUNKS}
+    others = {"10,000,000", "1,000", "pandas", figures.CHUNKS}
     assert {name for bar in BARS for _, name in (bar.ours, bar.theirs)} <= {*WAYS, *others}
 
 
@@ -172,6 +172,7 @@ def test_the_small_profile_runs_from_end_to_end(tmp_path, monkeypatch, capfd):
     assert set(found.numbers[figures.INGEST]) == {US, "article"}
     assert set(found.numbers[figures.IMPORT]) == {US, "pandas"}
     assert set(found.numbers[figures.MANY]) == {US, COLD}
+    assert set(found.numbers[figures.INDEX]) == {"100", "1,000"}
     assert np.min([np.min(s) for work in found.numbers.values() for s in work.values()]) >= 0
     assert {kind: len(points) for kind, points in found.lines.items()} == {"rows": 8, "days": 3}
     assert "at least 100 times faster" in page.read_text(encoding="utf-8")
