@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, Receipt, errors, receipt
+from tests.tickstore import make_replay
 from tests.tickstore.test_pins import bars, change
 
 DAY, NEXT = date(2019, 10, 31), date(2019, 11, 1)
@@ -343,3 +344,16 @@ def test_copies_of_copies_replay_and_their_branches_do_not_mix(tmp_path, clock):
         with pytest.raises(errors.NotFound):
             other.replay(later)
     alike(later, LocalTickstore(tmp_path / "BRANCH").replay(later))
+
+
+def test_what_pandas_2_selected_is_replayed_to_the_bit():
+    """A stored table that pandas 2 wrote, with the receipts of then, read by the pandas of now."""
+    then = json.loads((make_replay.FOLDER / "receipts.json").read_text(encoding="utf-8"))
+    assert then["pandas"].startswith("2.")
+    table = LocalTickstore(make_replay.FOLDER / "TABLE", mode="r", cache=False)
+    assert table.verify().empty
+    for selected in then["selected"]:
+        frame = table.replay(selected["receipt"])
+        assert make_replay.digest(frame) == selected["digest"]
+        assert str(receipt(frame)) == selected["receipt"]
+    assert len({selected["digest"] for selected in then["selected"]}) > len(make_replay.QUERIES)
