@@ -43,6 +43,7 @@ ADRS = [
     "0006-we-write-hdf5-ourselves.md",
     "0007-fast-reads.md",
     "0008-the-index-is-a-tree-of-pages.md",
+    "0009-a-frame-carries-its-receipt.md",
 ]
 FORBIDDEN = [
     "/wo" + "rk/",
