@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,6 +72,21 @@ def no_table(db: Path, table: str) -> NotFound:
     return NotFound(f"no table {table!r} in {db}; fill it with: behemoth download, or see --db")
 
 
+def _known_at(as_of: str | None) -> str | datetime:
+    """Give the state that was asked for; an empty text, as of an unset variable, is not the newest.
+
+    Raises
+    ------
+    BadRequest
+        When it is empty.
+    """
+    if as_of is None:
+        return BiTimestamp.latest_as_of
+    if not as_of.strip():
+        raise BadRequest("--as-of is empty; name a time, a token or a tag, or leave it out for now")
+    return as_of
+
+
 def symbols(
     db: DB = DEFAULT_DB, table: TABLE = DEFAULT_TABLE, as_of: AS_OF = None, as_json: JSON = False
 ) -> None:
@@ -79,7 +95,7 @@ def symbols(
     Example: [bold]behemoth symbols --db db[/bold]
     """
     with open_table(db, table) as tickstore:
-        names = tickstore.symbols(as_of or BiTimestamp.latest_as_of)
+        names = tickstore.symbols(_known_at(as_of))
     typer.echo(json.dumps(names) if as_json else "\n".join(map(printable, names)))
 
 
@@ -104,7 +120,7 @@ def select(
     --as-of 2019-11-02[/bold]
     """
     of = symbol[0] if len(symbol) == 1 else symbol
-    known_at = as_of or BiTimestamp.latest_as_of
+    known_at = _known_at(as_of)
     chosen = None if columns is None else columns.split(",")
     if output is not None and output.suffix not in (".csv", ".parquet"):
         raise BadRequest(f"{output} is neither .csv nor .parquet")
@@ -136,7 +152,13 @@ def deliver(frame: pd.DataFrame, *, csv: bool, as_json: bool) -> None:
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Give the rows ready for JSON: exact numbers, ISO times, null for what is missing."""
+    """Give the rows ready for JSON: exact numbers, ISO times, null for what is missing.
+
+    Raises
+    ------
+    BadRequest
+        When a column has the name of an index level: a record has each name once.
+    """
 
     def plain(value: Any) -> Any:
         if isinstance(value, tuple):
@@ -147,6 +169,12 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
             return str(value)  # JSON has no number for it
         return value.isoformat() if hasattr(value, "isoformat") else value
 
+    twice = [str(name) for name in frame.index.names if name in frame.columns]
+    if twice:
+        raise BadRequest(
+            f"two values of a record would be called {twice[0]!r}; leave that column out: name the "
+            "others with --column or --columns"
+        )
     named = frame if frame.index.names == [None] else frame.reset_index()
     return [{str(k): plain(v) for k, v in row.items()} for row in named.to_dict("records")]
 

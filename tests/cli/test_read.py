@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import date
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -127,3 +128,28 @@ def test_every_command_explains_itself_with_an_example():
         assert f"Example: behemoth {name}" in shown, name
     assert behemoth("--version").stdout == f"behemoth {__version__}\n"
     assert "download" in behemoth("--help").stdout
+
+
+@pytest.mark.parametrize("words", [["select", "BTC-USD"], ["symbols"]])
+def test_an_empty_as_of_is_not_the_newest(db, words):
+    """An unset shell variable must not turn a pinned question into one of today."""
+    result = behemoth(*words, "--as-of", "", "--db", str(db))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "leave it out" in result.stderr
+
+
+def test_json_refuses_a_name_that_would_come_twice(tmp_path):
+    """A column of ticks may be called as an index level is; one line says how to go without it."""
+    index = pd.DatetimeIndex(["2019-10-31"], tz="UTC", name="time")
+    ticks = pd.DataFrame({"symbol": ["x"], "start_time": [1.0], "price": [2.0]}, index=index)
+    with LocalTickstore(tmp_path / TABLE) as store:
+        store.insert("BTC-USD", BiTimestamp(date(2019, 10, 31)), ticks)
+        store.insert("BTC-EUR", BiTimestamp(date(2019, 10, 31)), ticks)
+    for words in (["select", "BTC-USD", "BTC-EUR"], ["vintages", "BTC-USD", "2019-10-31T00:00"]):
+        result = behemoth(*words, "--json", "--db", str(tmp_path))
+        assert (result.returncode, result.stdout) == (2, ""), result.stderr
+        assert result.stderr.count("\n") == 1
+        assert "--column" in result.stderr
+    only = ["--columns", "price", "--json"]
+    rows = json.loads(run(tmp_path, "select", "BTC-USD", "BTC-EUR", *only))
+    assert [row["symbol"] for row in rows] == ["BTC-USD", "BTC-EUR"]
