@@ -233,7 +233,8 @@ def vintages(
         names = None if column is None else column.split(",")
         frame = tickstore.vintages(symbol, (time, time), names)
     if as_json:
-        typer.echo(json.dumps(records(frame), allow_nan=False))
+        dated = frame if "date" in (names or ()) else frame.assign(date=frame["date"].dt.date)
+        typer.echo(json.dumps(records(dated), allow_nan=False))
         return
     values = names or [name for name in frame.columns if name not in ABOUT]
     shown = Table("time", Column("known from", overflow="fold"), "known until", "kind", "commit")

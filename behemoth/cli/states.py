@@ -24,6 +24,7 @@ from behemoth.cli.read import (
     records,
     table_folder,
 )
+from behemoth.errors import BadRequest
 from behemoth.tickstore import LocalTickstore
 
 
@@ -42,6 +43,8 @@ def tag(
     Example: [bold]behemoth tag paper-v1 -m "as submitted"[/bold]
     """
     if name is None:
+        if at is not None or message:
+            raise BadRequest("which name? write: behemoth tag NAME --at TOKEN -m MESSAGE")
         _list(db, table, as_json)
         return
     if not table_folder(db, table).is_dir():

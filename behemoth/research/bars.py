@@ -106,6 +106,7 @@ def bars(
     named = None if columns is None else _named(columns)
     read = None if named is None else list(dict.fromkeys(column for column, _ in named.values()))
     zone(tz)
+    _check_rule(rule)
     state = pinned(tickstore, as_of_time)
     symbols = (symbol,) if isinstance(symbol, str) else request.names("symbol", symbol)
     made = {}
@@ -115,10 +116,21 @@ def bars(
         if not len(frame.columns):
             frame = frame.reindex(columns=list(FIELDS)).astype("float64")
         made[name] = _cut(frame, fields, rule, label, closed, origin, offset)
-        made[name].attrs = frame.attrs
+        if isinstance(symbol, str):
+            made[name].attrs = frame.attrs  # of many symbols none would tell all
     if isinstance(symbol, str):
         return made[symbol]
     return _stacked(made, tickstore.timestamp_column, tz)
+
+
+def _check_rule(rule: Any) -> None:
+    """Raise `BadRequest` unless it is a length of time."""
+    try:
+        length = pd.tseries.frequencies.to_offset(rule)
+    except (ValueError, TypeError):
+        length = None
+    if length is None or length.n <= 0:
+        raise BadRequest(f"bars are of a length like '7min', '1h', '1D' or 'W', not {rule!r}")
 
 
 def _named(columns: Mapping[str, str]) -> Rows:

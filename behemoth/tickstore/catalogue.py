@@ -102,6 +102,8 @@ class Catalogue:
         """Find the state that a time, a token or a tag names, among those that this view knows."""
         tip = self._refresh()
         latest = LATEST_AS_OF if self._pin is None else self._pin.known_at
+        if state == "":
+            raise BadRequest(f"a state is a token like {tip.token!r}, a tag or a time, not ''")
         if isinstance(state, str) and not moments.is_time(state):
             self._state.check_log()
             is_token = moments.TOKEN.fullmatch(state)

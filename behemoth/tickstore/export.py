@@ -117,6 +117,8 @@ def whole(path: Path) -> Iterator[Path]:
     EnvironmentFailed
         When it cannot be written.
     """
+    if not path.parent.is_dir():
+        raise EnvironmentFailed(f"{path} cannot be written: there is no folder {path.parent}")
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield new

@@ -78,7 +78,7 @@ class Receipt:
             if isinstance(value, list) and value:
                 pairs += [(f"{name}[]", each) for each in value]
             else:
-                pairs.append((name, value or ""))
+                pairs.append((name, "" if value == [] else value))
         return f"{SCHEME}{self.token}?{urlencode(pairs, safe=':[]/', quote_via=quote)}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -193,10 +193,13 @@ def receipt(of: Any) -> Receipt:
     try:
         if isinstance(carried, (str, bytes)):
             text = carried.decode() if isinstance(carried, bytes) else carried.strip()
-            carried = _parsed(text) if text.startswith(SCHEME) else json.loads(text)
+            is_line = text.startswith(SCHEME)  # which has no spaces, but a page may have broken it
+            carried = _parsed("".join(text.split())) if is_line else json.loads(text)
         return _checked(carried)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadRequest(f"this is no receipt: {carried!r:.200}") from error
+        raise BadRequest(
+            f"this is no receipt, one line like behemoth:57-a1b2c3d4?...: {carried!r:.200}"
+        ) from error
 
 
 def _carried(of: Any) -> Any:

@@ -512,9 +512,9 @@ class View(Catalogue):
         changes nothing of the tick, in the columns that are shown, is no new belief. Knowledge
         that was backdated counts from when it was said to be known; the log has the commit's time.
 
-        ``["close"].plot(drawstyle="steps-post")`` draws one tick; of a range,
-        ``["close"].unstack("start_time")`` makes a table of times by beliefs, ``.ffill(axis=1)``
-        one curve for each.
+        A belief holds in ``[start_time, end_time)``: whoever asks what was believed at an instant
+        looks at both, because a tick that was taken away has a row without values. Of one tick
+        ``["close"].plot(drawstyle="steps-post")`` draws them.
 
         Parameters
         ----------
@@ -536,13 +536,14 @@ class View(Catalogue):
             `BiTimestamp.latest_as_of` for what is still believed); ``kind`` (insert, delete or
             undelete), ``date`` (datetime64[ns], as-at), ``version`` and ``commit`` of the revision
             that brought it; ``position`` among the ticks of that time and date. A tick column of
-            one of these names takes its place. No rows where there never was a tick.
+            one of these names takes its place where `column` names it. No rows where there never
+            was a tick.
 
         Raises
         ------
         BadRequest
             When it is no time or range, or the end comes before the start; when a column cannot
-            be joined over the revisions.
+            be joined over the revisions; when there is one of a belief's own names.
         NotFound
             When a column is unknown.
         Corrupt

@@ -17,6 +17,7 @@ from behemoth import codec, index
 from behemoth.bitemporal import Revision
 from behemoth.codec import Ticks
 from behemoth.codec.ticks import Array
+from behemoth.errors import BadRequest
 from behemoth.index import Timeline
 from behemoth.tickstore.moments import Moment
 from behemoth.tickstore.reader import Reader
@@ -150,6 +151,12 @@ def _table(
         "commit": fact["commit"],
         "position": fact["position"],
     }
+    taken = {"start_time", *about} & set(shown)
+    if taken and columns is None:
+        raise BadRequest(
+            f"{timeline.symbol!r} has a column {min(taken)!r}, which a vintage says of the belief; "
+            "name those to show, with column= or --column"
+        )
     shown |= {name: fact for name, fact in about.items() if name not in shown}
     since: pd.Index[Any] = _knowledge(fact["start"]).rename("start_time")
     if with_time:

@@ -66,7 +66,11 @@ def test_columns_may_have_the_names_of_what_is_said_of_them(tmp_path):
             table.insert("A", day, pd.DataFrame({name: [value] for name in names}, index))
             first = table.log()["token"].iloc[0]
     where = ("--db", str(tmp_path), "--table", "BARS")
-    for words in (["diff", "A", first], ["vintages", "A", "2019-10-31"]):
-        shown = behemoth(*words, *where)
-        assert (shown.returncode, shown.stderr) == (0, "")
-        assert {"41", "42"} <= set(shown.stdout.replace(",", " ").split())
+    shown = behemoth("diff", "A", first, *where)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert {"41", "42"} <= set(shown.stdout.replace(",", " ").split())
+    refused = behemoth("vintages", "A", "2019-10-31", *where)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--column" in refused.stderr
+    shown = behemoth("vintages", "A", "2019-10-31", "--column", "change", *where)
+    assert {"41", "42"} <= set(shown.stdout.replace("│", " ").split())

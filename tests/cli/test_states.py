@@ -60,6 +60,9 @@ def test_a_tag_names_a_state_for_ever(db):
     ("words", "code", "said"),
     [
         (["tag", "2019-10-31"], 2, "could be mistaken"),
+        (["tag", "-m", "why"], 2, "which name?"),
+        (["tag", "v1", "--at", ""], 2, "a state is a token"),
+        (["select", "BTC-USD", "-o", "nowhere/x.csv"], 1, "there is no folder nowhere"),
         (["tag", "v1", "--at", "nope"], 1, "no tag 'nope'"),
         (["tag", "v1", "--at", "9-00000000"], 1, "commits so far"),
         (["tag", "v1", "--table", "NOPE"], 1, "no table 'NOPE'"),

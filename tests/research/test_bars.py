@@ -182,7 +182,6 @@ def test_what_cannot_be_told_is_refused_with_the_way_out(columns, named):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"rule": "soon"}, "cannot cut bars of 'soon'"),
         ({"label": "middle"}, "cannot cut bars"),
         ({"closed": "middle"}, "cannot cut bars"),
         ({"offset": "soon"}, "cannot cut bars"),
@@ -204,3 +203,20 @@ def test_only_a_tickstore_has_ticks():
     frame = minutes("2019-10-31", [0])
     with pytest.raises(errors.BadRequest, match="ticks come from a tickstore, not from DataFrame"):
         bars(frame, "A", "1h")
+
+
+@pytest.mark.parametrize("rule", [None, "0h", "-1h", "soon", 5, ""])
+def test_a_rule_that_is_no_length_says_what_one_looks_like(rule):
+    """However pandas would put it."""
+    with pytest.raises(errors.BadRequest, match="a length like '7min'"):
+        bars(MemoryTickstore(), "A", rule)
+
+
+def test_bars_of_many_symbols_carry_no_receipt_of_one():
+    """Whoever reads it would take it for all."""
+    table = MemoryTickstore()
+    index = pd.DatetimeIndex(["2019-10-31 12:00"], name="time")
+    table.insert("A", BiTimestamp(date(2019, 10, 31)), pd.DataFrame({"price": [1.0]}, index))
+    assert receipt(bars(table, "A", "1h")).symbol == "A"
+    with pytest.raises(errors.NotFound, match="carries no receipt"):
+        receipt(bars(table, ["A", "B"], "1h"))

@@ -260,3 +260,13 @@ def test_times_have_the_name_that_they_were_inserted_with(tmp_path):
             assert found.index.name == "ts"
         for day in ("2019-10-31", "2030-01-01"):
             assert table.vintages("A", day).index.names == ["ts", "start_time"]
+
+
+def test_a_column_named_like_a_beliefs_own_is_named_or_refused():
+    """Else nobody could tell which of the two is shown."""
+    table = MemoryTickstore()
+    index = pd.DatetimeIndex(["2019-10-31 12:00"], name="time")
+    table.insert("A", BiTimestamp(date(2019, 10, 31)), pd.DataFrame({"kind": [1.0]}, index))
+    with pytest.raises(BadRequest, match=r"a column 'kind'.*column="):
+        table.vintages("A", "2019-10-31T12:00")
+    assert table.vintages("A", "2019-10-31T12:00", "kind")["kind"].tolist() == [1.0]

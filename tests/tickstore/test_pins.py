@@ -337,7 +337,7 @@ def test_memory_and_disk_agree_about_what_no_state_is():
         (datetime(2999, 1, 1), errors.BadRequest),
         (5, errors.BadRequest),
         (None, errors.BadRequest),
-        ("", errors.BadName),
+        ("", errors.BadRequest),
     ):
         with pytest.raises(error) as caught:
             table.at(state)

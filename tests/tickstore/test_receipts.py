@@ -175,7 +175,10 @@ def test_a_receipt_is_one_line_that_is_read_again(store, clock):
         assert line.startswith(f"behemoth:{store.token}?store=")
         assert line.isascii()
         assert len(line.split()) == 1
-        for form in (line, f" {line}\n", found.to_dict(), json.dumps(found.to_dict()), found):
+        assert f"rows={found.rows}&" in line
+        broken = f"{line[:50]}\n  {line[50:]}"  # as a page breaks it
+        facts = found.to_dict()
+        for form in (line, f" {line}\n", broken, facts, json.dumps(facts), found):
             assert receipt(form) == found
 
 
