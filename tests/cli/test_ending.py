@@ -64,7 +64,7 @@ def test_ctrl_c_while_it_is_loading_is_one_line_too(tmp_path, program):
     """In the half second in which pandas, or here what stands in its place, is imported."""
     gate, late = tmp_path / "gate", tmp_path / "late"
     late.mkdir()
-    (late / "pandas.py").write_text(f"open({str(gate)!r}).read()\n")
+    (late / "pandas.py").write_text(f"import os\nos.read(os.open({str(gate)!r}, 0), 1)\n")
     path = os.pathsep.join([str(late), *filter(None, sys.path)])
     command = [sys.executable, "-W", "error", *program, "symbols"]
     code, said = stopped_at(gate, command, env={**os.environ, "PYTHONPATH": path})
