@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from behemoth import LocalTickstore
+from tests.cli.running import behemoth
 from tests.feeds.test_download import stored, truth
 
 TABLE = "COINBASE_PRO_ONE_MIN_BINS"
@@ -41,9 +42,7 @@ def command(*words):
 
 def run(*words, **options):
     """Run a download."""
-    return subprocess.run(
-        command(*words), capture_output=True, text=True, timeout=120, check=False, **options
-    )
+    return behemoth("download", *words, **options)
 
 
 @pytest.fixture(scope="module")

@@ -180,7 +180,7 @@ def test_damage_is_found_and_the_splays_answer(path):
     expected = cold(path).select("A")
     names = sorted(file.name for file in kept.iterdir() if file.name != "lock")
     assert names[-1] == "manifest.json"
-    for name in names:
+    for name in names if FULL else [*chance.sample(names[:-1], 5), names[-1]]:
         harms = ("flip", "cut", "empty", "gone", "longer")
         for harm in harms if FULL or name == names[-1] else chance.sample(harms, 2):
             shutil.rmtree(folder, ignore_errors=True)
