@@ -178,10 +178,10 @@ def test_a_deleted_day_says_so_until_something_comes(store):
     assert gaps(store) == [(0, 24, "deleted")]
     store.observe([asked(D30, rows=60)])
     assert states(store) == ["deleted"]
-    with store.transaction() as both:
-        both.insert(A, BiTimestamp(D31), minutes(D31, [0]))
-    store.delete(A, BiTimestamp(D31))
-    store.observe([asked(D31, rows=0)])  # it is gone there too
+    store.insert(A, BiTimestamp(D31), minutes(D31, [0]))
+    with store.transaction() as both:  # it is gone there too
+        both.delete(A, BiTimestamp(D31))
+        both.observe([asked(D31, rows=0)])
     assert states(store) == ["deleted", "empty"]
     store.undelete(A, BiTimestamp(D30))
     assert states(store) == ["complete", "empty"]
