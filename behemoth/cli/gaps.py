@@ -34,6 +34,9 @@ from behemoth.tickstore.times import whole_date
 SHOWN = 20
 """Spans or days, as many as a terminal shows by default."""
 
+DAY = 86_400
+"""Seconds."""
+
 TO_FETCH = ("not fetched", "failed")
 """What a download would mend."""
 
@@ -183,15 +186,15 @@ def _sum_up(symbol: str, covered: pd.DataFrame, missing: pd.DataFrame) -> None:
         typer.echo("missing: nothing")
         return
     if seconds is None:
-        parts = [f"{pd.Timedelta(count, unit='s')} {reason}" for reason, count in added.items()]
+        parts = [f"{_number(count / DAY, 'day')} {reason}" for reason, count in added.items()]
         typer.echo(f"missing: {', '.join(parts)}")
     else:
         parts = [f"{count:,} {reason}" for reason, count in added.items()]
         typer.echo(f"missing candles of {seconds} s: {', '.join(parts)}")
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def _number(count: float, noun: str) -> str:
+    return f"{count:,.6g} {noun}{'' if count == 1 else 's'}"
 
 
 def _spans(missing: pd.DataFrame) -> Table:

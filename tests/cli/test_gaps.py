@@ -140,8 +140,9 @@ def test_trades_are_missing_by_the_day(tmp_path):
     with LocalTickstore(tmp_path / TABLE) as store:
         download(store, D29, range(3), what="trades")
         download(store, D31, [], what="trades")
+        store.observe([asked(D01, hours=(0, 12), rows=0, what="trades")])
     shown = gaps(tmp_path)
-    assert "missing: 1 days 00:00:00 no trade, 1 days 00:00:00 not fetched" in shown
+    assert "missing: 1.5 days no trade, 1.5 days not fetched" in shown
     assert json.loads(gaps(tmp_path, "--json"))["missing_bins"] == {}
 
 
