@@ -51,7 +51,7 @@ class Day:
     date
         The day.
     state
-        See `behemoth.tickstore.catalogue.Catalogue.coverage`.
+        See `View.coverage`.
     held
         How many ticks lie in files that are of this date or may have ticks in its time.
     revision
@@ -227,7 +227,7 @@ def _between(dates: tuple[Date, Date], low: Date, high: Date) -> Iterator[Date]:
 
 
 def table(days: Iterable[Day]) -> pd.DataFrame:
-    """Show days; see `behemoth.tickstore.catalogue.Catalogue.coverage`."""
+    """Show days; see `View.coverage`."""
     shown = list(days)
     askings = [[each for _, each in day.askings] for day in shown]
     last = [max(each, key=lambda seen: seen.asked_at, default=None) for each in askings]

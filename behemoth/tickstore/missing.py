@@ -201,7 +201,7 @@ def _within(time: int, parts: Iterable[Span]) -> bool:
 
 
 def table(pieces: Iterable[Pieces], seconds: int | None) -> pd.DataFrame:
-    """Join what adjoins for the same reason; see `behemoth.tickstore.catalogue.Catalogue.gaps`."""
+    """Join what adjoins for the same reason; see `View.gaps`."""
     nothing = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int8))
     starts, ends, codes = (np.concatenate(each) for each in zip(nothing, *pieces, strict=True))
     begins = np.ones(len(starts), dtype=bool)

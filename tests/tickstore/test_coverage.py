@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore, Observation, errors
 from behemoth.stores import MemoryStore
-from behemoth.tickstore import Tickstore, catalogue
+from behemoth.tickstore import Tickstore, covered
 from tests import data
 from tests.clock import Clock
 from tests.profile import FULL
@@ -365,10 +365,10 @@ def test_a_closed_table_answers_nothing(store):
 
 
 def test_the_examples_hold():
-    """Those in the docstrings of what a table holds."""
+    """Those in the docstrings."""
     names = {name: globals()[name] for name in ("BiTimestamp", "MemoryTickstore", "pd")}
     names |= {"Date": date, "ticks": minutes(D31, [0])}
-    assert doctest.testmod(catalogue, extraglobs=names).failed == 0
+    assert doctest.testmod(covered, extraglobs=names).failed == 0
 
 
 def test_the_missing_weeks_of_bitfinex_are_listed(tmp_path):
