@@ -26,6 +26,7 @@ COMMANDS = {
     "log": "history",
     "diff": "history",
     "vintages": "history",
+    "gaps": "gaps",
     "tag": "states",
     "replay": "states",
     "verify": "maintain",
