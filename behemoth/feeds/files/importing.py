@@ -205,7 +205,8 @@ class _Import:
         """Decide what becomes of each day; nothing is written before."""
         for revision in self._table.revisions(self._wish.symbol):
             self._histories.setdefault(revision.date, []).append(revision)
-        duplicates = odd = superseded = there = 0
+        odd = superseded = there = 0
+        duplicates = self._rows.repeated
         differing: list[tuple[Date, Revision, int]] = []
         days = self._rows.days()
         for date in days:

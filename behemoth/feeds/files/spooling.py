@@ -38,9 +38,9 @@ class Settled:
     values
         float64 of (rows, columns).
     repeated
-        Identical rows that were dropped.
+        Identical repetitions that were dropped.
     differing
-        Rows of times for which there are two different rows: the line of each, and that of
+        Rows of times for which there are two different rows then: the line of each, and that of
         another one. None of them is among the rows.
     """
 
@@ -64,6 +64,8 @@ class Spool:
     ----------
     rows
         How many rows were put aside.
+    repeated
+        How many were not, because they repeat one that was.
     reordered
         Those of them with a time before that of the row above.
     """
@@ -75,6 +77,7 @@ class Spool:
         self._last: int | None = None
         self._days: dict[int, NDArray[np.int64]] = {}
         self.rows = 0
+        self.repeated = 0
         self.reordered = 0
 
     def add(self, piece: Piece) -> None:
@@ -88,14 +91,17 @@ class Spool:
         record = np.empty((len(times), self._width), np.int64)
         record[:, 0], record[:, 1] = times, piece.lines
         record[:, 2:] = np.ascontiguousarray(piece.values).view(np.int64)
-        days = times // DAY
+        if (times[1:] <= times[:-1]).any():  # a day of nothing but repetitions stays small
+            record = _once(record)
+            self.repeated += len(times) - len(record)
+        days = record[:, 0] // DAY
         if (days[1:] < days[:-1]).any():
             order = np.argsort(days, kind="stable")
             record, days = record[order], days[order]
         starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
         counts = np.diff(starts, append=len(days))
         self._parts.append(np.column_stack([days[starts], self.rows + starts, counts]))
-        self.rows += len(times)
+        self.rows += len(record)
         self._file.write(record.data)
 
     def days(self) -> list[Date]:
@@ -135,29 +141,31 @@ def settle(record: NDArray[np.int64]) -> Settled:
         times = record[:, 0]
     repeated, differing = 0, []
     if (times[1:] == times[:-1]).any():
-        record = record[np.lexsort((record[:, 1], *record[:, 2:].T, times))]
-        times = record[:, 0]
-        again = times[1:] == times[:-1]
-        same = again & (record[1:, 2:] == record[:-1, 2:]).all(axis=1)
-        bad = np.isin(times, times[1:][again & ~same])
-        keep = np.concatenate([[True], ~same])
-        repeated = int((~keep & ~bad).sum())
+        count = len(record)
+        record = _once(record)
+        repeated, times = count - len(record), record[:, 0]
+        bad = np.isin(times, times[1:][times[1:] == times[:-1]])
         differing = sorted(_differing(record[bad]))
-        record = record[keep & ~bad]
+        record = record[~bad]
     values = np.ascontiguousarray(record[:, 2:]).view(np.float64)
     return Settled(record[:, 0].copy(), values, repeated, tuple(differing))
+
+
+def _once(record: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Put rows into the order of time, and drop all but the first of those that are identical."""
+    record = record[np.lexsort((record[:, 1], *record[:, 2:].T, record[:, 0]))]
+    same = (record[1:, 2:] == record[:-1, 2:]).all(axis=1) & (record[1:, 0] == record[:-1, 0])
+    once: NDArray[np.int64] = record[np.concatenate([[True], ~same])]
+    return once
 
 
 def _differing(record: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Give the line of each row, and the first line of another row of its time."""
     times, starts = np.unique(record[:, 0], return_index=True)
     for rows in np.split(record, starts[1:]) if len(times) else ():
-        order = np.argsort(rows[:, 1])
-        first = rows[order[0]]
-        other = next(row for row in rows[order] if (row[2:] != first[2:]).any())
-        for row in rows:
-            against = other if (row[2:] == first[2:]).all() else first
-            yield int(row[1]), int(against[1])
+        first, second, *_ = np.sort(rows[:, 1]).tolist()
+        for line in rows[:, 1].tolist():
+            yield line, second if line == first else first
 
 
 @contextmanager

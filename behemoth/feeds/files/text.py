@@ -192,7 +192,7 @@ class Text:
             return None
         times = self._times(frame.iloc[:, self._time])
         values = np.column_stack([frame.iloc[:, place].to_numpy() for place in self._order])
-        if times is None or (_has_words(block) and np.isin(values[0], (0, 1)).any()):
+        if times is None or (np.isin(values[0], (0, 1)).any() and _has_words(block)):
             return None  # the parser takes a column of True and False for ones and zeros
         return times, values
 
@@ -201,10 +201,10 @@ class Text:
         if b"\r" in block and block.count(b"\r") != block.count(b"\r\n"):
             return False
         letters, width = np.frombuffer(block, np.uint8), self._judge.width
-        ends = letters[(letters == COMMA) | (letters == NEWLINE)]
+        ends = np.flatnonzero((letters == COMMA) | (letters == NEWLINE))
         if len(ends) != lines * width:
             return False
-        return bool((ends[width - 1 :: width] == NEWLINE).all())
+        return bool((letters[ends[width - 1 :: width]] == NEWLINE).all())
 
     def _times(self, cells: pd.Series[Any]) -> Times | None:
         """Give the times as nanoseconds, -1 for what cannot be said so: that starts no candle."""
