@@ -2,8 +2,8 @@
 
 Left to right: `opening` gives a file's bytes, `formats` says which column is what, `text` and
 `parquet` read rows by the rules of `judging` and hand them on as `pieces`, `spooling` puts them
-aside and settles each day, `importing` commits them, `summary` is what it tells. Exchanges do not
-live here.
+aside and settles each day, `days` says which may be replaced, `importing` commits them, `summary`
+is what it tells. Exchanges do not live here.
 """
 
 from behemoth.feeds.files.formats import PRESETS, candle_format, parse_columns

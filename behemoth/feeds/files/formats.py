@@ -164,8 +164,8 @@ def candle_format(
         them, or their numbers from 1 on. Columns of other names are kept behind these, in their
         order, as float64.
     time_unit
-        ``"s"``, ``"ms"``, ``"us"``, ``"ns"`` or ``"iso"``; a column map needs it for a text file,
-        and so do whole numbers in a Parquet file. A preset knows its own.
+        ``"s"``, ``"ms"``, ``"us"``, ``"ns"`` or ``"iso"``, for a column map; a preset knows its
+        own. Where a Parquet file holds timestamps, theirs counts.
 
     Raises
     ------

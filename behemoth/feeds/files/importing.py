@@ -1,25 +1,25 @@
 """Importing a file of candles into a tickstore: read it, settle its days, commit them at once.
 
 The whole file is read and checked before anything is written. What its rows mean is decided by
-`judging`, which of them stay by `spooling`; here is decided what becomes of the days.
+`judging`, which of them stay by `spooling`, what of a day may be replaced by `days`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from datetime import date as Date
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from behemoth import codec, layout
 from behemoth.bitemporal import BiTimestamp, Observation, Revision, visible
 from behemoth.errors import BadRequest, Conflict, Corrupt
 from behemoth.feeds.downloader import utc_now, what_of
+from behemoth.feeds.files.days import Difference, count_odd, needing_a_word, runs
 from behemoth.feeds.files.formats import Format, candle_format
 from behemoth.feeds.files.judging import Bad, Judge
 from behemoth.feeds.files.opening import opened
@@ -207,9 +207,8 @@ class _Import:
             self._histories.setdefault(revision.date, []).append(revision)
         odd = superseded = there = 0
         duplicates = self._rows.repeated
-        differing: list[tuple[Date, Revision, int]] = []
-        days = self._rows.days()
-        for date in days:
+        differing: list[Difference] = []
+        for date in self._rows.days():
             settled = self._rows.day(date)
             duplicates += settled.repeated
             self._note(settled)
@@ -223,7 +222,7 @@ class _Import:
             elif self._digest(settled) == known.digest:
                 there += 1
             else:
-                differing.append((date, known, len(settled.times)))
+                differing.append(Difference(date, known, len(settled.times)))
                 superseded += 1
                 self._todo.append(date)
         if self._tally.count and not self._wish.skip_bad:
@@ -232,7 +231,6 @@ class _Import:
             raise self._is_empty()
         if not self._wish.supersede:
             self._check_superseding(differing)
-        self._todo.sort()
         self.summary = ImportSummary(
             file=str(self._wish.path),
             symbol=self._wish.symbol,
@@ -308,25 +306,19 @@ class _Import:
             why = "line 1, column 1: there is no candle in it"
         return Corrupt(f"{self._wish.path}: {why}; nothing was imported", symbol=self._wish.symbol)
 
-    def _check_superseding(self, differing: Sequence[tuple[Date, Revision, int]]) -> None:
+    def _check_superseding(self, differing: Sequence[Difference]) -> None:
         """Refuse to replace what another source gave, or more with less."""
         if not differing:
             return
-        log = self._table.log(self._wish.symbol)["source"]
-        others = []
-        for date, known, rows in differing:
-            source = log.get(known.commit, "")
-            if source != self._wish.source:
-                others.append(f"{date} from {source or 'an unnamed source'}")
-            elif rows < known.rows:
-                others.append(f"{date} with {known.rows:,} candles, {rows:,} in the file")
+        sources = self._table.log(self._wish.symbol)["source"].to_dict()
+        others = needing_a_word(differing, sources, self._wish.source)
         if others:
             more = f" and {len(others) - SHOWN:,} days more" if len(others) > SHOWN else ""
             raise Conflict(
                 f"{self._wish.path}: nothing was imported, because other ticks are stored already: "
                 f"{'; '.join(others[:SHOWN])}{more}; replace them with --supersede",
                 symbol=self._wish.symbol,
-                date=differing[0][0],
+                date=differing[0].date,
             )
 
     def _new_observations(self) -> list[Observation]:
@@ -352,23 +344,3 @@ class _Import:
             for start, end, rows in runs(self._counts)
             if (start, end, outcome, rows) not in known
         ]
-
-
-def runs(counts: Mapping[Date, int]) -> list[tuple[datetime, datetime, int]]:
-    """Give the unbroken runs of days: start, end, and how many rows they have together."""
-    found: list[tuple[datetime, datetime, int]] = []
-    for date in sorted(counts):
-        start = datetime(date.year, date.month, date.day, tzinfo=UTC)
-        if found and found[-1][1] == start:
-            first, _, rows = found.pop()
-            found.append((first, start + timedelta(days=1), rows + counts[date]))
-        else:
-            found.append((start, start + timedelta(days=1), counts[date]))
-    return found
-
-
-def count_odd(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> int:
-    """Count the candles whose high and low do not bracket open and close."""
-    low, high, first, last = values[:, :4].T
-    odd = (low > np.minimum(first, last)) | (high < np.maximum(first, last)) | (low > high)
-    return int(odd.sum())
