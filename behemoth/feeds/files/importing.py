@@ -178,6 +178,7 @@ class _Import:
         self._clock = clock
         self._on_progress = on_progress
         self._tally = Tally(wish.skip_bad)
+        self._columns = pd.Index(wish.format.columns, dtype=object)  # made once: a frame is a day
         self._counts: dict[Date, int] = {}
         self._todo: list[Date] = []
         self._histories: dict[Date, list[Revision]] = {}
@@ -285,7 +286,7 @@ class _Import:
         """Make the frame of a day, in the shape that a download gives."""
         times = settled.times.view("datetime64[ns]")
         index = pd.DatetimeIndex(times, tz="UTC", name=self._table.timestamp_column)
-        return pd.DataFrame(settled.values, index=index, columns=list(self._wish.format.columns))
+        return pd.DataFrame(settled.values, index=index, columns=self._columns)
 
     def _digest(self, settled: Settled) -> str:
         return codec.dismantle(self._frame(settled), self._table.timestamp_column).digest()
