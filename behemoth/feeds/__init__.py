@@ -2,31 +2,47 @@
 
 `coinbase` has the questions, `asking` the manners, `ratelimit` the pace; `answers` and `candles`
 say what comes back. `plan` decides what a download asks, `fetching` asks it side by side,
-`downloader` stores it, `summary` is what it tells. `sandbox` is an exchange of our own on this
-machine. How a tickstore keeps ticks does not live here.
+`downloader` stores it, `summary` is what it tells. `files` imports what people already have.
+`sandbox` is an exchange of our own on this machine. How a tickstore keeps ticks does not live here.
 """
 
 from behemoth.feeds.asking import Counts
 from behemoth.feeds.candles import Candles, Window, table_name
 from behemoth.feeds.coinbase import PUBLIC_RATE, PUBLIC_URL, CoinbaseClient
 from behemoth.feeds.downloader import download, plan_download
+from behemoth.feeds.files import (
+    PRESETS,
+    BadRow,
+    ImportProgress,
+    ImportSummary,
+    candle_format,
+    import_candles,
+    parse_columns,
+)
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.summary import Progress, Summary
 
 __all__ = [
+    "PRESETS",
     "PUBLIC_RATE",
     "PUBLIC_URL",
+    "BadRow",
     "Candles",
     "CoinbaseClient",
     "Counts",
+    "ImportProgress",
+    "ImportSummary",
     "KnownFrom",
     "Plan",
     "Progress",
     "Summary",
     "TokenBucket",
     "Window",
+    "candle_format",
     "download",
+    "import_candles",
+    "parse_columns",
     "plan_download",
     "table_name",
 ]
