@@ -10,10 +10,10 @@ live here.
 from behemoth.feeds.asking import Counts
 from behemoth.feeds.candles import Candles, Window, table_name
 from behemoth.feeds.coinbase import PUBLIC_RATE, PUBLIC_URL, CoinbaseClient
-from behemoth.feeds.downloader import download, plan_download
+from behemoth.feeds.downloader import download, download_many, plan_download
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
-from behemoth.feeds.summary import Progress, Summary
+from behemoth.feeds.summary import Progress, Shortfall, Summary
 
 __all__ = [
     "PUBLIC_RATE",
@@ -24,10 +24,12 @@ __all__ = [
     "KnownFrom",
     "Plan",
     "Progress",
+    "Shortfall",
     "Summary",
     "TokenBucket",
     "Window",
     "download",
+    "download_many",
     "plan_download",
     "table_name",
 ]
