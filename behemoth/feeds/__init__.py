@@ -2,8 +2,9 @@
 
 `coinbase` has the questions, `asking` the manners, `ratelimit` the pace; `answers` and `candles`
 say what comes back. `plan` decides what a download asks, `fetching` asks it side by side,
-`downloader` stores it, `summary` is what it tells. `sandbox` is an exchange of our own on this
-machine. How a tickstore keeps ticks does not live here.
+`downloader` stores it, `summary` is what it tells. `verifying` asks again for what is stored,
+`settling` writes what came of it, `verification` is what it tells. `sandbox` is an exchange of our
+own on this machine. How a tickstore keeps ticks does not live here.
 """
 
 from behemoth.feeds.asking import Counts
@@ -13,6 +14,8 @@ from behemoth.feeds.downloader import download, plan_download
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.summary import Progress, Summary
+from behemoth.feeds.verification import Verification, VerifiedDay
+from behemoth.feeds.verifying import verify_source
 
 __all__ = [
     "PUBLIC_RATE",
@@ -25,8 +28,11 @@ __all__ = [
     "Progress",
     "Summary",
     "TokenBucket",
+    "Verification",
+    "VerifiedDay",
     "Window",
     "download",
     "plan_download",
     "table_name",
+    "verify_source",
 ]
