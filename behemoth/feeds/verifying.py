@@ -92,7 +92,7 @@ def verify_source(
     on_progress
         Called after each answer and each day.
     on_note
-        Called with a line that a person should see.
+        Called with a line that a person should see, from any thread.
 
     Returns
     -------
@@ -260,7 +260,8 @@ class _Run:
         """Ask, unless it was in vain before."""
         if self._error is not None:
             return
-        with Fetch(self._client, todo.windows, self._clock) as fetch:
+        telling = self._client.telling(self._on_note)
+        with telling, Fetch(self._client, todo.windows, self._clock) as fetch:
             yield from by_day(todo.days, self._watched(fetch))
         self._error = fetch.error
 
