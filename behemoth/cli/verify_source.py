@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any, Self
@@ -95,6 +95,7 @@ def verify_source(
         _open(db, table or table_name(granularity), update=update) as store,
         CoinbaseClient(api_url, rate=rate) as client,
         Rows(limit, keep=as_json or csv_file is not None) as rows,
+        nullcontext() if csv_file is None else whole(csv_file) as new,
     ):
         with shown(quiet=as_json) as display, _stoppable(update):
             found = run_verification(
@@ -111,8 +112,8 @@ def verify_source(
                 on_progress=display.progress,
                 on_note=display.note,
             )
-        if csv_file is not None:
-            rows.to_csv(csv_file)
+        if new is not None:
+            rows.to_csv(new)
         if as_json:
             _tell_json(found, rows)
         else:
@@ -187,9 +188,9 @@ class Rows:
             yield line.rstrip("\n")
 
     def to_csv(self, path: Path) -> None:
-        """Write all rows into a file, which gets its name when it is whole."""
+        """Write all rows into a file."""
         names = [f"{name}_{state}" for name in self._names for state in STATES]
-        with whole(path) as new, new.open("w", encoding="utf-8", newline="") as file:
+        with path.open("w", encoding="utf-8", newline="") as file:
             table = csv.DictWriter(file, ["time", "date", "change", *names], lineterminator="\n")
             table.writeheader()
             for row in map(json.loads, self.texts()):

@@ -491,11 +491,10 @@ def test_random_edits_are_reported_exactly(edits):
             row[column] = value
             it.market.put(row)
         now = {row[0]: row[1:].tobytes() for row in it.market.table}
-        expected = {
-            (int(time), "new" if time not in model else "vanished" if time not in now else "changed")
-            for time in {*model, *now}
-            if model.get(time) != now.get(time)
-        }
+        expected = {(int(time), "new") for time in now.keys() - model.keys()}
+        expected |= {(int(time), "vanished") for time in model.keys() - now.keys()}
+        both = model.keys() & now.keys()
+        expected |= {(int(time), "changed") for time in both if model[time] != now[time]}
         assert found(it.verify()) == expected
         assert it.verify(update=True, accept_deletions=True).settled
         assert it.stored().tobytes() == it.market.table.tobytes()
