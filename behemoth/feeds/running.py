@@ -69,21 +69,20 @@ class Run:
         if isinstance(products, str) or not products:
             raise BadRequest("name one product or more, in a list")
         now = cache(self._client.time)
-        with self._client.telling(self._on_note):
-            for product in products:
-                self._asked_before[product] = self._client.counts_of(product)
-                self._plans[product] = plan_download(
-                    self._table,
-                    self._client.base_url,
-                    product,
-                    first_day,
-                    last_day,
-                    granularity,
-                    partial=partial,
-                    repair=repair,
-                    supersede=supersede,
-                    now=now,
-                )
+        for product in products:
+            self._asked_before[product] = self._client.counts_of(product)
+            self._plans[product] = plan_download(
+                self._table,
+                self._client.base_url,
+                product,
+                first_day,
+                last_day,
+                granularity,
+                partial=partial,
+                repair=repair,
+                supersede=supersede,
+                now=now,
+            )
         for todo in self._plans.values():
             self._tell(todo, repair)
 
