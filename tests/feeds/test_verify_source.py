@@ -460,6 +460,15 @@ def test_what_came_from_another_source_is_not_compared():
             it.verify(supersede=True)
 
 
+def test_what_was_superseded_on_purpose_is_compared_from_then_on():
+    """Also the days that were the same, and got no version of the new source."""
+    with scene() as it, opened(it.market) as other, fast(other) as client:
+        it.client = client
+        it.market.put([NOON, 1, 2, 1, 2, 3])
+        assert it.verify(update=True, supersede=True).versions_written == 1
+        assert outcomes(it.verify(update=True)) == ["same"] * 3
+
+
 def test_candles_of_another_length_are_not_compared():
     with scene() as it, pytest.raises(BadRequest, match=r"candles/60.*candles/300"):
         it.verify(granularity=300)
