@@ -487,6 +487,21 @@ def test_a_correction_by_hand_is_compared_and_kept():
         assert it.stored().tobytes() == it.market.table.tobytes()
 
 
+def test_ticks_without_a_time_zone_are_compared_by_their_instants():
+    """They cannot be superseded by ticks that have one; that is told, and stops nothing else."""
+    with scene() as it:
+        store, aware = MemoryTickstore(clock=Clock()), it.store.select("BTC-USD")
+        for day in (FIRST, MIDDLE):
+            ticks = aware.loc[str(day)].tz_localize(None)
+            store.insert("BTC-USD", BiTimestamp(day), ticks, source=it.exchange.url)
+        it.store = store
+        it.market.put([NOON, 1, 2, 1, 2, 3])
+        asked = it.verify(update=True)
+        assert outcomes(asked) == ["same", "differs", "not stored"]
+        assert found(asked) == {(NOON, "changed")}
+        assert "time zone" in asked.days.loc[str(MIDDLE), "reason"]
+
+
 def test_an_undeleted_day_is_of_whom_it_was_before():
     with scene() as it:
         it.store.delete("BTC-USD", BiTimestamp(MIDDLE))
