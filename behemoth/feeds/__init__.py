@@ -3,8 +3,9 @@
 `coinbase` has the questions, `asking` the manners, `ratelimit` the pace; `answers` and `candles`
 say what comes back. `plan` decides what a download asks, `believing` whether an empty answer is
 true, `fetching` asks windows side by side, `downloader` stores the days, `summary` is what it
-tells. `files` imports what people already have. `sandbox` is an exchange of our own on this
-machine. How a tickstore keeps ticks does not live here.
+tells. `verifying` asks again for what is `stored`, `settling` writes what came of it,
+`verification` is what it tells. `files` imports what people already have. `sandbox` is an exchange
+of our own on this machine. How a tickstore keeps ticks does not live here.
 """
 
 from behemoth.feeds.asking import Counts
@@ -23,6 +24,8 @@ from behemoth.feeds.files import (
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.summary import Progress, Shortfall, Summary
+from behemoth.feeds.verification import Verification, VerifiedDay
+from behemoth.feeds.verifying import verify_source
 
 __all__ = [
     "PRESETS",
@@ -40,6 +43,8 @@ __all__ = [
     "Shortfall",
     "Summary",
     "TokenBucket",
+    "Verification",
+    "VerifiedDay",
     "Window",
     "candle_format",
     "download",
@@ -48,4 +53,5 @@ __all__ = [
     "parse_columns",
     "plan_download",
     "table_name",
+    "verify_source",
 ]
