@@ -1,7 +1,8 @@
 """A sandbox exchange on this machine: for newcomers without a network, the demo and the tests.
 
 `server` speaks HTTP, `rules` decides what is answered, `market` invents candles, `tape` reads
-recorded ones, `bins` joins minutes. Nothing here knows of the client.
+recorded ones, `bins` joins minutes, `prints` splits them into trades. Nothing here knows of the
+client.
 """
 
 from behemoth.feeds.sandbox.bins import Market, candles

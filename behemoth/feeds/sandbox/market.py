@@ -156,7 +156,8 @@ def _day(product: str, number: int) -> Table:
     swing = np.abs(close - open_) / move
     # A product of uniforms has the long tail of real volume, without a logarithm.
     volume = instrument.volume * activity * (0.2 + swing) * rng.uniform() * rng.uniform()
-    volume = np.maximum(np.round(volume, 8), 1e-8)
+    # At least a unit for each of four trades: open, low, high and close.
+    volume = np.maximum(np.round(volume, 8), 4e-8)
     time = number * float(DAY) + np.arange(0, DAY, MINUTE)
     traded = rng.uniform() >= np.minimum(0.6, 0.012 * instrument.thinness / activity**2)
     traded &= ~_outage(rng)

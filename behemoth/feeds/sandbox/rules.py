@@ -17,19 +17,25 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from behemoth.feeds.candles import GRANULARITIES, MAX_CANDLES
 from behemoth.feeds.sandbox.bins import TIME, Market, Table, candles
+from behemoth.feeds.sandbox.prints import Prints
 
 TOO_MANY = (
     "granularity too small for the requested time range. "
     f"Count of aggregations requested exceeds {MAX_CANDLES}"
 )
 
+MAX_TRADES = 1000
+"""A page of trades is so long, and no longer:
+https://docs.cdp.coinbase.com/exchange/rest-api/pagination"""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a body that becomes JSON."""
+    """A status, a body that becomes JSON, and headers beside the usual ones."""
 
     status: int
     body: Any
+    headers: tuple[tuple[str, str], ...] = ()
 
     def encode(self) -> bytes:
         """Give the body as JSON; floats in the shortest text that reads back to the same bits."""
@@ -45,7 +51,7 @@ class _Invalid(Exception):
     """A parameter that the exchange refuses; its text is the message."""
 
 
-def answer(target: str, market: Market, now: datetime) -> Answer:
+def answer(target: str, market: Market, now: datetime, prints: Prints | None = None) -> Answer:
     """Answer a GET request.
 
     Parameters
@@ -56,6 +62,8 @@ def answer(target: str, market: Market, now: datetime) -> Answer:
         Where candles come from.
     now
         The exchange's time, aware UTC.
+    prints
+        The market's trades; kept from request to request they are drawn once.
     """
     url = urlsplit(target)
     # Split before decoding: an encoded slash belongs to a product's name.
@@ -72,7 +80,36 @@ def answer(target: str, market: Market, now: datetime) -> Answer:
                 return Answer(200, _candles(product, query, market, now.timestamp()))
             except _Invalid as invalid:
                 return Answer(400, {"message": str(invalid)})
+        case ["", "products", product, "trades"] if product in market.products:
+            query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+            try:
+                return _trades(product, query, prints or Prints(market), now)
+            except _Invalid as invalid:
+                return Answer(400, {"message": str(invalid)})
     return NOT_FOUND
+
+
+def _trades(product: str, query: Mapping[str, str], prints: Prints, now: datetime) -> Answer:
+    """Give a page of trades, newest first: older than `after`, or the next ones after `before`."""
+    limit = min(_cursor("limit", query), MAX_TRADES) if "limit" in query else MAX_TRADES
+    first, last = 1, prints.newest(product, now)
+    if "before" in query:
+        first = _cursor("before", query) + 1
+        last = min(last, first + limit - 1) if "after" not in query else last
+    if "after" in query:
+        last = min(last, _cursor("after", query) - 1)
+    rows = prints.page(product, max(first, last - limit + 1), last, now)
+    if not rows:
+        return Answer(200, rows)
+    newest, oldest = str(rows[0]["trade_id"]), str(rows[-1]["trade_id"])
+    return Answer(200, rows, (("CB-BEFORE", newest), ("CB-AFTER", oldest)))
+
+
+def _cursor(name: str, query: Mapping[str, str]) -> int:
+    text = query[name]
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) < 2**63):
+        raise _Invalid(f"{name} cursor value is not valid")
+    return int(text)
 
 
 def _candles(

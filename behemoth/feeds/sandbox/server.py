@@ -25,6 +25,7 @@ from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.sandbox import rules
 from behemoth.feeds.sandbox.bins import Market
 from behemoth.feeds.sandbox.market import BuiltInMarket
+from behemoth.feeds.sandbox.prints import Prints
 from behemoth.feeds.sandbox.rules import Answer
 
 HOST = "127.0.0.1"
@@ -96,6 +97,7 @@ class Sandbox:
         if not 0 <= latency < float("inf"):
             raise BadRequest(f"latency is a number of seconds, not {latency}")
         self.market = BuiltInMarket() if market is None else market
+        self._prints = Prints(self.market)
         self._port = port
         self._latency = latency
         self._clock = clock
@@ -179,7 +181,7 @@ class Sandbox:
         elif not user_agent:
             reply = rules.NO_USER_AGENT
         else:
-            reply = rules.answer(target, self.market, self.now)
+            reply = rules.answer(target, self.market, self.now, self._prints)
         with self._recording:
             self._counts[reply.status] += 1
             self._requests.append(Request(at, target, reply.status))
@@ -260,5 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
+        for name, value in reply.headers:
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
