@@ -149,7 +149,7 @@ class Observation:
         When the last answer came, aware UTC, by this machine's clock.
     outcome
         ``"complete"``: the source will add nothing to this range by itself. ``"partial"``: the
-        range was not over when it was asked.
+        range was not over when it was asked. ``"failed"``: it was asked, and no usable answer came.
     rows
         How many rows the source gave.
     """
@@ -160,16 +160,17 @@ class Observation:
     start: datetime
     end: datetime
     asked_at: datetime
-    outcome: Literal["complete", "partial"]
+    outcome: Literal["complete", "partial", "failed"]
     rows: int
 
     def __post_init__(self) -> None:
         for name in ("symbol", "source", "what", "outcome"):
             if not isinstance(getattr(self, name), str):
                 raise BadRequest(f"an observation's {name} is text, not {getattr(self, name)!r}")
-        if self.outcome not in ("complete", "partial"):
+        if self.outcome not in ("complete", "partial", "failed"):
             raise BadRequest(
-                f"an observation's outcome is 'complete' or 'partial', not {self.outcome!r}"
+                "an observation's outcome is 'complete', 'partial' or 'failed', "
+                f"not {self.outcome!r}"
             )
         counts = isinstance(self.rows, int) and not isinstance(self.rows, bool)
         if not counts or not 0 <= self.rows < 2**63:

@@ -2,8 +2,8 @@
 
 `coinbase` has the questions, `asking` the manners, `ratelimit` the pace; `answers` and `candles`
 say what comes back. `plan` decides what a download asks, `fetching` asks it side by side,
-`downloader` stores it, `summary` is what it tells. `sandbox` is an exchange of our own on this
-machine. How a tickstore keeps ticks does not live here.
+`downloader` stores it, `summary` is what it tells. `trades` does all of this for trades. `sandbox`
+is an exchange of our own on this machine. How a tickstore keeps ticks does not live here.
 """
 
 from behemoth.feeds.asking import Counts
@@ -13,6 +13,9 @@ from behemoth.feeds.downloader import download, plan_download
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.summary import Progress, Summary
+from behemoth.feeds.trades import Page, Trades
+from behemoth.feeds.trades.downloading import TradesPlan, download_trades, plan_trades
+from behemoth.feeds.trades.summary import TradesProgress, TradesSummary
 
 __all__ = [
     "PUBLIC_RATE",
@@ -21,12 +24,19 @@ __all__ = [
     "CoinbaseClient",
     "Counts",
     "KnownFrom",
+    "Page",
     "Plan",
     "Progress",
     "Summary",
     "TokenBucket",
+    "Trades",
+    "TradesPlan",
+    "TradesProgress",
+    "TradesSummary",
     "Window",
     "download",
+    "download_trades",
     "plan_download",
+    "plan_trades",
     "table_name",
 ]
