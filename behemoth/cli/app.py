@@ -33,6 +33,7 @@ COMMANDS = {
     "copy": "maintain",
     "torture": "torture",
     "import-legacy": "import_legacy",
+    "audit": "audit",
     "sandbox": "sandbox",
     "lab": "lab",
 }

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from behemoth.cli.download_trades import check_what, download_trades
 from behemoth.cli.progress import shown
 from behemoth.cli.read import table_folder
 from behemoth.errors import BadRequest, EnvironmentFailed, FeedUnavailable
@@ -37,8 +38,11 @@ def download(
         Path, typer.Option("--db", envvar="BEHEMOTH_DB", help="The database: a folder of tables.")
     ] = Path("db"),
     table: Annotated[
-        str | None, typer.Option(help="The table; by default, named after the granularity.")
+        str | None, typer.Option(help="The table; by default, named after what is in it.")
     ] = None,
+    what: Annotated[
+        str, typer.Option(help="candles, or trades: every single one, in whole days.")
+    ] = "candles",
     granularity: Annotated[
         int, typer.Option(help="Seconds of a candle: 60, 300, 900, 3600, 21600 or 86400.")
     ] = 60,
@@ -61,7 +65,7 @@ def download(
     ] = PUBLIC_URL,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Download candles from a Coinbase Exchange: what the table lacks, a commit for each day.
+    """Download candles or trades from a Coinbase Exchange: what a table lacks, a commit a day.
 
     A run that was interrupted goes on where it was: give the same command again. The candle that
     is still open is never stored, and a complete day is never asked for again.
@@ -69,6 +73,21 @@ def download(
     Example: [bold]behemoth download BTC-USD 2015-07-20 2019-10-31[/bold]
     """
     first_day, last_day = _day(start, "START"), _day(end, "END")
+    if check_what(what) == "trades":
+        download_trades(
+            [symbol],
+            first_day,
+            last_day,
+            db=db,
+            table=table,
+            known_from=known_from,
+            dry_run=dry_run,
+            rate=rate,
+            api_url=api_url,
+            as_json=as_json,
+            partial=partial,
+        )
+        return
     path = table_folder(db, table or table_name(granularity))
     with LocalTickstore(path) as store, CoinbaseClient(api_url, rate=rate) as client:
         if dry_run:

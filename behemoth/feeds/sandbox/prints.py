@@ -13,6 +13,7 @@ bracket its open and close, and one whose volume is less than one unit of 1e-8 f
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -87,8 +88,8 @@ class Prints:
     def before(self, product: str, number: int) -> int:
         """Count the trades from the listing to a day, which is not included."""
         listed = self._listed(product)
-        if isinstance(self._market, BuiltInMarket):  # it trades on every day
-            return max(0, number - listed) * a_day(product)
+        if type(self._market) is BuiltInMarket:  # it trades on every day
+            return max(0, min(number, self._end(product)) - listed) * a_day(product)
         with self._drawing:
             sums = self._sums.setdefault(product, [0])
             for day in range(listed + len(sums) - 1, number):
@@ -128,6 +129,12 @@ class Prints:
 
     def _listed(self, product: str) -> int:
         return self._market.listed(product).toordinal() - EPOCH
+
+    def _end(self, product: str) -> int:
+        """Give the day from which on nobody trades, or one that is later than any."""
+        delisted = getattr(self._market, "delisted", None)
+        last = None if delisted is None else delisted(product)
+        return sys.maxsize if last is None else int(last.toordinal() - EPOCH + 1)
 
 
 def a_day(product: str) -> int:

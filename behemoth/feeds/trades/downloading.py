@@ -300,8 +300,7 @@ class _Run:
         if missing:
             count = sum(last + 1 - first for first, last in missing)
             raise _Broken(
-                f"{count:,} trades are missing, also when asked for again: ids "
-                f"{spans(sorted(missing))}"
+                f"{count:,} trades are missing, also when asked for again: ids {spans(missing)}"
             )
 
     def _fetch(self, date: Date, page: Page) -> tuple[Trades, datetime]:

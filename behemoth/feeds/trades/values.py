@@ -260,15 +260,25 @@ def gaps(ids: Ints) -> list[tuple[int, int]]:
     return [(int(ids[place]) + 1, int(ids[place + 1]) - 1) for place in at]
 
 
+def merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join ranges of ids that adjoin, in their order."""
+    whole: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if whole and whole[-1][1] + 1 == first:
+            first = whole.pop()[0]
+        whole.append((first, last))
+    return whole
+
+
 def spans(ranges: Iterable[tuple[int, int]], shown: int = 5) -> str:
     """Write ranges of ids for a message.
 
     Examples
     --------
-    >>> spans([(3, 3), (7, 9)])
+    >>> spans([(3, 3), (7, 8), (9, 9)])
     '3, 7 to 9'
     """
-    ranges = list(ranges)
+    ranges = merged(ranges)
     texts = [f"{first}" if first == last else f"{first} to {last}" for first, last in ranges]
     more = [f"and {len(texts) - shown} more ranges"] * (len(texts) > shown)
     return ", ".join(texts[:shown] + more)
