@@ -136,7 +136,8 @@ def audit(
     ...     index=minute,
     ... )
     >>> revisions = trades.insert("BTC-USD", day, print_), candles.insert("BTC-USD", day, bar)
-    >>> audit(trades, candles, "BTC-USD", Date(2019, 10, 31)).differing.filter(like="close")
+    >>> found = audit(trades, candles, "BTC-USD", Date(2019, 10, 31))
+    >>> found.differing.filter(like="close")  # doctest: +NORMALIZE_WHITESPACE
                          close_candles  close_trades
     time
     2019-10-31 12:00:00            9.5           9.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import gzip
 import json
 from datetime import datetime
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from behemoth.errors import BadRequest, FeedError, FeedRefused, FeedUnavailable
 from behemoth.feeds.candles import BrokenAnswer
-from behemoth.feeds.trades import MissingTrades, Page, parse_trades
+from behemoth.feeds.trades import MissingTrades, Page, parse_trades, values
 from behemoth.feeds.trades.values import floats, units
 from tests.data import real
 from tests.feeds.trading import Exchange
@@ -96,6 +97,11 @@ def test_the_side_is_the_aggressors():
     frame = parse_trades(body({"side": "sell"}, {"side": "buy"})).frame()
     assert frame["side"].tolist() == ["sell", "buy"]
     assert frame["trade_id"].tolist() == [6, 7]
+
+
+def test_the_examples_hold():
+    """Those of the docstrings."""
+    assert doctest.testmod(values).failed == 0
 
 
 def test_no_trade_is_a_frame_with_all_columns():

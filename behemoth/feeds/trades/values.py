@@ -203,8 +203,9 @@ def parse_trades(body: bytes, *, may_lack: bool = False) -> Trades:
     --------
     >>> body = b'[{"time": "2020-02-17T07:23:16.353Z", "trade_id": 7, "price": "9042.88", '
     >>> body += b'"size": "0.00846511", "side": "sell"}]'
-    >>> parse_trades(body).frame().iloc[0].to_list()
-    [7, 9042.88, 0.00846511, 904288000000, 846511, 'buy']
+    >>> trades = parse_trades(body)
+    >>> trades.price_e8.tolist(), trades.size_e8.tolist(), trades.bought.tolist()
+    ([904288000000], [846511], [True])
     """
     rows = _rows(body)[::-1]
     ids = _ids(rows)
