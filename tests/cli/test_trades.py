@@ -131,14 +131,21 @@ def test_an_audit_that_cannot_be_is_one_clear_line(db, words, code, message):
 
 
 def killed(words, table, day, pages):
-    """Run a download until so many pages of a day are kept, and end it with kill -9."""
+    """Run a download until so many pages of a day are kept, end it with kill -9; give the pages."""
     with subprocess.Popen(command(*words), stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 60
-        while len(list(table.glob(f"staging/*/{day}.*-*"))) < pages:
+        while len(kept(table, day)) < pages:
             assert time.monotonic() < deadline
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
+    return kept(table, day)
+
+
+def kept(table, day):
+    """The cursors of the pages of a day that are kept."""
+    names = [path.name for path in table.glob(f"staging/*/{day}.*-*")]
+    return {f"?after={int(name.rpartition('-')[2]) + 1}&" for name in names}
 
 
 def test_a_download_that_is_killed_three_times_goes_on_mid_day(tmp_path):
@@ -148,28 +155,33 @@ def test_a_download_that_is_killed_three_times_goes_on_mid_day(tmp_path):
     """
     last = date(2019, 10, 31)
     if FULL:
-        product, days = "BTC-USD", (date(2019, 10, 29), last)
+        product, days, rate = "BTC-USD", (date(2019, 10, 29), last), 30
         kills = [(days[0], 20), (date(2019, 10, 30), 30), (last, 50)]
     else:
-        product, days = "ETH-USD", (last, last)
-        kills = [(last, 6), (last, 13), (last, 20)]
+        product, days, rate = "ETH-USD", (last, last), 10
+        kills = [(last, 4), (last, 10), (last, 16)]
     expected = truth(product, *days)
-    whole = -(-len(expected[0]) // 1000)
     with Sandbox(now=NOW, rate=1e6, burst=10**6) as exchange:
         words = (product, *days, "--db", tmp_path, "--api-url", exchange.url, "--rate")
+        done = []
         for kill in kills:
-            killed(("download", *words, 30, "--what", "trades"), tmp_path / TABLE, *kill)
+            cursors = killed(
+                ("download", *words, rate, "--what", "trades"), tmp_path / TABLE, *kill
+            )
+            done.append((cursors, len(exchange.requests)))
         with LocalTickstore(tmp_path / TABLE) as store:
             assert set(store.verify()["problem"]) <= {"leftover"}
         result = run("download", *words, 1000, "--what", "trades", "--json")
         assert result.returncode == 0, result.stderr
         assert json.loads(result.stdout)["pages_kept"] >= kills[-1][1]
-        pages = [each.target for each in exchange.requests if "?after=" in each.target]
+        asked = [request.target for request in exchange.requests]
         if FULL:
             assert run("download", *words, 1000).returncode == 0
             assert run("audit", *words[:-3]).returncode == 0
-    # What was on its way when it was killed was answered, but not kept.
-    assert whole <= len(pages) < whole + sum(count for _, count in kills)
+    for cursors, count in done:
+        assert not [target for target in asked[count:] if any(each in target for each in cursors)]
+    pages = {target for target in asked if "?after=" in target}
+    assert len(pages) == -(-len(expected[0]) // 1000)
     with LocalTickstore(tmp_path / TABLE) as store:
         assert same(store.select(product), expected)
         assert {revision.version for revision in store.revisions(product)} == {0}

@@ -10,7 +10,8 @@ import pytest
 
 from behemoth import LocalTickstore, MemoryTickstore
 from behemoth.errors import BadRequest, FeedUnavailable
-from behemoth.feeds import download_trades
+from behemoth.feeds import CoinbaseClient, download_trades
+from behemoth.feeds.sandbox import Sandbox
 from behemoth.research import audit
 from tests.feeds.trading import NOON, Exchange, Gone, same, truth
 
@@ -288,6 +289,18 @@ def test_trades_that_vanish_at_the_exchange_do_not_vanish_here():
         summary = download_trades(store, other, LTC, HALLOWEEN, HALLOWEEN)
     assert (summary.days_in_doubt, summary.whole) == (1, False)
     assert len(store.select(LTC)) == 6000
+
+
+def test_requests_share_the_limit_and_none_is_refused():
+    """Seeking and pages, side by side; against the sandbox's own limit."""
+    store = MemoryTickstore()
+    with (
+        Sandbox(now=NOON, rate=40, burst=15) as exchange,
+        CoinbaseClient(exchange.url, rate=40) as client,
+    ):
+        download_trades(store, client, "ETH-USD", HALLOWEEN, HALLOWEEN)
+        assert 429 not in exchange.counts
+    assert same(store.select("ETH-USD"), truth("ETH-USD", HALLOWEEN, HALLOWEEN))
 
 
 def test_knowledge_starts_when_it_is_asked_to():

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 import httpx
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from behemoth.feeds.sandbox import BuiltInMarket, Sandbox, Tape, read_tape, rules
 from behemoth.feeds.sandbox.market import EPOCH
@@ -57,6 +59,25 @@ def test_trades_of_real_candles_have_their_prices_and_volume():
         assert np.array_equal(volume, np.rint(minutes[:, 5] * 1e8))
         assert trades.first == 1 + (day - 17654) * 70_000
     assert odd == 4
+
+
+@given(st.data())
+@settings(max_examples=50, deadline=None)
+def test_any_candles_follow_from_their_trades(data):
+    """Whatever was recorded: flat minutes, single ticks, hardly a unit for each price."""
+    minutes = sorted(data.draw(st.sets(st.integers(0, 1439), min_size=1, max_size=20)))
+    rows = []
+    for minute in minutes:
+        low = data.draw(st.integers(1, 10**6))
+        span = data.draw(st.integers(0, 1000))
+        open_, close = (low + data.draw(st.integers(0, span)) for _ in range(2))
+        volume = data.draw(st.integers(4, 10**12))
+        prices = np.array([low, low + span, open_, close]) / 100
+        rows.append([60 * minute, *prices, volume / 1e8])
+    table = np.array(rows)
+    prices, volume = candles_of(Prints(Tape("X-USD", table)).day("X-USD", 0))
+    assert prices.tobytes() == np.ascontiguousarray(table[:, :5]).tobytes()
+    assert (volume / 1e8).tobytes() == table[:, 5].tobytes()
 
 
 def test_a_recorded_minute_with_hardly_any_volume_has_hardly_any_trades():
