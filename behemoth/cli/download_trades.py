@@ -41,6 +41,7 @@ def download_trades(
     api_url: str,
     as_json: bool,
     partial: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Download the trades of some symbols, one after the other.
 
@@ -70,7 +71,7 @@ def download_trades(
                 )
                 _tell_plan(symbol, plan, as_json)
                 continue
-            with _shown(quiet=as_json) as progress:
+            with _shown(quiet=as_json or quiet) as progress:
                 summary = _run(
                     lambda symbol=symbol, progress=progress: run_download(  # type: ignore[misc]
                         store,
@@ -80,14 +81,16 @@ def download_trades(
                         last_day,
                         known_from=policy,
                         on_progress=progress,
-                        on_note=_note,
+                        on_note=_hush if quiet else _note,
                     )
                 )
             told.append(summary)
             if as_json:
                 typer.echo(json.dumps(summary.as_json()))
-            else:
+            elif not quiet:
                 _tell(summary, path)
+            for line in summary.failures if quiet else ():
+                _note(line)
     if not all(summary.whole for summary in told):
         raise typer.Exit(1)
 
@@ -124,6 +127,10 @@ def _shown(*, quiet: bool) -> Iterator[Callable[[TradesProgress], None]]:
     """Show how far a day is: a bar of its pages where stderr is a terminal."""
     with counted("pages of the day", quiet=quiet) as show:
         yield lambda progress: show(progress.pages, progress.pages_total)
+
+
+def _hush(_line: str) -> None:
+    """Say nothing."""
 
 
 def _note(line: str) -> None:
