@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from behemoth.feeds.candles import GRANULARITIES, MAX_CANDLES
 from behemoth.feeds.sandbox.bins import TIME, Market, Table, candles
+from behemoth.feeds.sandbox.book import book
 
 TOO_MANY = (
     "granularity too small for the requested time range. "
@@ -26,10 +27,11 @@ TOO_MANY = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a body that becomes JSON."""
+    """A status, a body that becomes JSON, and headers beside the usual ones."""
 
     status: int
     body: Any
+    headers: tuple[tuple[str, str], ...] = ()
 
     def encode(self) -> bytes:
         """Give the body as JSON; floats in the shortest text that reads back to the same bits."""
@@ -63,9 +65,14 @@ def answer(target: str, market: Market, now: datetime) -> Answer:
         case ["", "time"]:
             return Answer(200, {"iso": _iso(now), "epoch": round(now.timestamp(), 3)})
         case ["", "products"]:
-            return Answer(200, [_product(product) for product in market.products])
+            return Answer(200, [_product(product, market, now) for product in market.products])
         case ["", "products", product] if product in market.products:
-            return Answer(200, _product(product))
+            return Answer(200, _product(product, market, now))
+        case ["", "products", product, "book"] if product in market.products:
+            level = parse_qs(url.query).get("level", ["1"])[-1]
+            if level not in ("1", "2", "3"):
+                return Answer(400, {"message": "Invalid level"})
+            return Answer(200, book(product, int(level), market, now))
         case ["", "products", product, "candles"] if product in market.products:
             query = {name: values[-1] for name, values in parse_qs(url.query).items()}
             try:
@@ -75,9 +82,38 @@ def answer(target: str, market: Market, now: datetime) -> Answer:
     return NOT_FOUND
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The candles that a request is for: those that start in ``[start, end]``, unix seconds."""
+
+    product: str
+    granularity: int
+    start: int
+    end: int
+
+
+def span_of(target: str, market: Market, now: datetime) -> Span | None:
+    """Give the candles that a request is for, if it is a good one for candles."""
+    url = urlsplit(target)
+    match [unquote(segment) for segment in url.path.split("/")]:
+        case ["", "products", product, "candles"] if product in market.products:
+            query = {name: values[-1] for name, values in parse_qs(url.query).items()}
+            try:
+                return _span(product, query, now.timestamp())
+            except _Invalid:
+                return None
+    return None
+
+
 def _candles(
     product: str, query: Mapping[str, str], market: Market, now: float
 ) -> list[list[float]]:
+    span = _span(product, query, now)
+    table = candles(market, product, span.start, span.end, span.granularity, now)
+    return newest_first(table)
+
+
+def _span(product: str, query: Mapping[str, str], now: float) -> Span:
     granularity = _granularity(query.get("granularity", "60"))
     if "start" in query and "end" in query:
         start, end = _time("start", query["start"]), _time("end", query["end"])
@@ -89,10 +125,11 @@ def _candles(
     else:  # one of them alone is ignored
         end = int(now // granularity) * granularity
         start = end - (MAX_CANDLES - 1) * granularity
-    return _newest_first(candles(market, product, start, end, granularity, now))
+    return Span(product, granularity, start, end)
 
 
-def _newest_first(table: Table) -> list[list[float]]:
+def newest_first(table: Table) -> list[list[float]]:
+    """Give candles as the exchange writes them."""
     rows = [[_plain(number) for number in row] for row in table[::-1].tolist()]
     for row in rows:
         row[TIME] = int(row[TIME])
@@ -123,14 +160,29 @@ def _time(name: str, text: str) -> int:
         raise _Invalid(f"Invalid {name}") from None
 
 
-def _product(product: str) -> dict[str, Any]:
+def _product(product: str, market: Market, now: datetime) -> dict[str, Any]:
     base, _, quote = product.partition("-")
+    last = market.delisted(product)
+    online = last is None or now.date() <= last
     return {
         "id": product,
         "base_currency": base,
         "quote_currency": quote,
-        "display_name": product.replace("-", "/"),
-        "status": "online",
+        "quote_increment": "0.01",
+        "base_increment": "0.00000001",
+        "display_name": product,
+        "min_market_funds": "1",
+        "margin_enabled": False,
+        "post_only": False,
+        "limit_only": False,
+        "cancel_only": False,
+        "status": "online" if online else "delisted",
+        "status_message": "",
+        "trading_disabled": not online,
+        "fx_stablecoin": False,
+        "max_slippage_percentage": "0.02000000",
+        "auction_mode": False,
+        "high_bid_limit_percentage": "",
     }
 
 
