@@ -15,12 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from behemoth.errors import BadRequest, NotFound
 
 Kind = Literal["insert", "delete", "undelete"]
 """What a revision did: brought ticks, took them back (a tombstone), or brought them back."""
+Outcome = Literal["complete", "partial", "failed"]
+"""What came of asking a source: see `Observation`."""
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 START_AS_OF = datetime.min.replace(tzinfo=UTC)
 LATEST_AS_OF = datetime.max.replace(tzinfo=UTC)
@@ -149,7 +152,7 @@ class Observation:
         When the last answer came, aware UTC, by this machine's clock.
     outcome
         ``"complete"``: the source will add nothing to this range by itself. ``"partial"``: the
-        range was not over when it was asked.
+        range was not over when it was asked. ``"failed"``: no usable answer came.
     rows
         How many rows the source gave.
     """
@@ -160,16 +163,16 @@ class Observation:
     start: datetime
     end: datetime
     asked_at: datetime
-    outcome: Literal["complete", "partial"]
+    outcome: Outcome
     rows: int
 
     def __post_init__(self) -> None:
         for name in ("symbol", "source", "what", "outcome"):
             if not isinstance(getattr(self, name), str):
                 raise BadRequest(f"an observation's {name} is text, not {getattr(self, name)!r}")
-        if self.outcome not in ("complete", "partial"):
+        if self.outcome not in OUTCOMES:
             raise BadRequest(
-                f"an observation's outcome is 'complete' or 'partial', not {self.outcome!r}"
+                f"an observation's outcome is one of {', '.join(OUTCOMES)}, not {self.outcome!r}"
             )
         counts = isinstance(self.rows, int) and not isinstance(self.rows, bool)
         if not counts or not 0 <= self.rows < 2**63:

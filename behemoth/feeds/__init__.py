@@ -1,9 +1,10 @@
 """Exchanges: asking them, and filling a tickstore from them.
 
 `coinbase` has the questions, `asking` the manners, `ratelimit` the pace; `answers` and `candles`
-say what comes back. `plan` decides what a download asks, `fetching` asks it side by side,
-`downloader` stores it, `summary` is what it tells. `sandbox` is an exchange of our own on this
-machine. How a tickstore keeps ticks does not live here.
+say what comes back. `plan` decides what a download asks, `believing` whether an empty answer is
+true, `fetching` asks windows side by side, `downloader` stores the days, `summary` is what it
+tells. `sandbox` is an exchange of our own on this machine. How a tickstore keeps ticks does not
+live here.
 """
 
 from behemoth.feeds.asking import Counts

@@ -126,7 +126,7 @@ def download(
     on_progress
         Called after each answer and each day stored.
     on_note
-        Called with a line that a person should see.
+        Called with a line that a person should see, from any thread.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def download(
     if todo.left:
         on_note(f"not over yet, left for a later run: {_span(todo.left)}")
     run = _Run(table, client.base_url, todo, known_from, clock, on_progress, on_note)
-    with Fetch(client, todo.windows, clock) as fetch:
+    with client.telling(on_note), Fetch(client, todo.windows, clock) as fetch:
         for fetched in by_day(todo.days, run.watched(fetch)):
             run.store(fetched)
     if fetch.error is not None:

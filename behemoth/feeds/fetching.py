@@ -18,6 +18,7 @@ from typing import Self
 import pandas as pd
 
 from behemoth.errors import FeedError
+from behemoth.feeds.believing import Believer
 from behemoth.feeds.candles import Candles, Window, joined
 from behemoth.feeds.coinbase import CoinbaseClient
 from behemoth.feeds.plan import PlannedDay
@@ -94,6 +95,7 @@ class Fetch:
     ) -> None:
         self.error: FeedError | None = None
         self._client = client
+        self._believer = Believer(client)
         self._windows = iter(windows)
         self._clock = clock
         self._pool = ThreadPoolExecutor(workers(client.rate), thread_name_prefix="candles")
@@ -127,7 +129,7 @@ class Fetch:
             self._pending.append((window, self._pool.submit(self._fetch, window)))
 
     def _fetch(self, window: Window) -> Answer:
-        return Answer(window, self._client.fetch(window), self._clock())
+        return Answer(window, self._believer.fetch(window), self._clock())
 
     def _stop(self) -> None:
         with self._client.abandoned():

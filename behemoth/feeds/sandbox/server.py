@@ -109,7 +109,7 @@ class Sandbox:
         self._port = port
         self._latency = latency
         self._clock = clock
-        self._bucket = TokenBucket(rate, burst, clock=clock)
+        self._bucket = TokenBucket(rate, burst, clock=clock, rested=True)
         self._began = knowledge_time(now or datetime.now(UTC))
         self._began_at = clock()
         if not FIRST_DATE <= self._began.date() <= LAST_DATE:
