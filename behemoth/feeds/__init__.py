@@ -3,8 +3,9 @@
 `coinbase` has the questions, `asking` the manners, `ratelimit` the pace; `answers` and `candles`
 say what comes back. `plan` decides what a download asks, `believing` whether an empty answer is
 true, `fetching` asks windows side by side, `downloader` stores the days, `summary` is what it
-tells. `sandbox` is an exchange of our own on this machine. How a tickstore keeps ticks does not
-live here.
+tells. `verifying` asks again for what is stored, `settling` writes what came of it, `verification`
+is what it tells. `sandbox` is an exchange of our own on this machine. How a tickstore keeps ticks
+does not live here.
 """
 
 from behemoth.feeds.asking import Counts
@@ -14,6 +15,8 @@ from behemoth.feeds.downloader import download, plan_download
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.summary import Progress, Summary
+from behemoth.feeds.verification import Verification, VerifiedDay
+from behemoth.feeds.verifying import verify_source
 
 __all__ = [
     "PUBLIC_RATE",
@@ -26,8 +29,11 @@ __all__ = [
     "Progress",
     "Summary",
     "TokenBucket",
+    "Verification",
+    "VerifiedDay",
     "Window",
     "download",
     "plan_download",
     "table_name",
+    "verify_source",
 ]
