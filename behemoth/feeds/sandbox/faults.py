@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from behemoth.errors import BadRequest
 
-SHORTEST_STORM, LONGEST_STORM = 3, 8
+SHORTEST_STORM, LONGEST_STORM = 2, 5
 """Requests that a storm meets, both ends included."""
 REST = 1
 """Seconds that the ``Retry-After`` of a storm asks for."""
