@@ -140,6 +140,19 @@ def test_the_command_lists_the_faults_and_refuses_others():
     assert (wrong.returncode, "html-502" in wrong.stderr) == (2, True)
 
 
+def test_the_sandbox_says_in_the_end_what_went_wrong():
+    """How often each fault happened, and what the rate limit itself refused."""
+    words = ["sandbox", "--port", "0", "--burst", "2", "--rate", "0.001", "--fault", "html-502=1"]
+    command = [sys.executable, "-m", "behemoth", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().split()[-1]
+        assert [httpx.get(f"{url}/time").status_code for _ in range(3)] == [502, 502, 429]
+        process.terminate()
+        told, _ = process.communicate()
+    assert "answered 1 x 429, 2 x 502; 1 over the rate limit" in told
+    assert "faults 2 x html-502" in told
+
+
 # --- over the wire --------------------------------------------------------------------------
 
 
