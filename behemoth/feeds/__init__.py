@@ -11,10 +11,10 @@ does not live here.
 from behemoth.feeds.asking import Counts
 from behemoth.feeds.candles import Candles, Window, table_name
 from behemoth.feeds.coinbase import PUBLIC_RATE, PUBLIC_URL, CoinbaseClient
-from behemoth.feeds.downloader import download, plan_download
+from behemoth.feeds.downloader import download, download_many, plan_download
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
-from behemoth.feeds.summary import Progress, Summary
+from behemoth.feeds.summary import Progress, Shortfall, Summary
 from behemoth.feeds.verification import Verification, VerifiedDay
 from behemoth.feeds.verifying import verify_source
 
@@ -27,12 +27,14 @@ __all__ = [
     "KnownFrom",
     "Plan",
     "Progress",
+    "Shortfall",
     "Summary",
     "TokenBucket",
     "Verification",
     "VerifiedDay",
     "Window",
     "download",
+    "download_many",
     "plan_download",
     "table_name",
     "verify_source",
