@@ -67,6 +67,13 @@ def verify_source(
             help="With --update: delete a day of which the exchange has nothing any more.",
         ),
     ] = False,
+    supersede: Annotated[
+        bool,
+        typer.Option(
+            "--supersede",
+            help="With --update: let the exchange's word supersede what came from elsewhere.",
+        ),
+    ] = False,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=0, help="Show at most so many rows that differ.")
     ] = SHOWN,
@@ -107,6 +114,7 @@ def verify_source(
                 granularity,
                 update=update,
                 accept_deletions=accept_deletions,
+                supersede=supersede,
                 keep=0,
                 on_day=rows.add,
                 on_progress=display.progress,

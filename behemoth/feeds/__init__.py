@@ -3,9 +3,9 @@
 `coinbase` has the questions, `asking` the manners, `ratelimit` the pace; `answers` and `candles`
 say what comes back. `plan` decides what a download asks, `believing` whether an empty answer is
 true, `fetching` asks windows side by side, `downloader` stores the days, `summary` is what it
-tells. `verifying` asks again for what is stored, `settling` writes what came of it, `verification`
-is what it tells. `sandbox` is an exchange of our own on this machine. How a tickstore keeps ticks
-does not live here.
+tells. `verifying` asks again for what is `stored`, `settling` writes what came of it,
+`verification` is what it tells. `sandbox` is an exchange of our own on this machine. How a
+tickstore keeps ticks does not live here.
 """
 
 from behemoth.feeds.asking import Counts

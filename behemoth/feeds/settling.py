@@ -13,9 +13,10 @@ from datetime import date as Date
 import pandas as pd
 
 from behemoth import codec
-from behemoth.bitemporal import BiTimestamp, Observation, Revision, visible
+from behemoth.bitemporal import BiTimestamp, Observation, Revision
 from behemoth.errors import Conflict
 from behemoth.feeds.fetching import FetchedDay
+from behemoth.feeds.stored import StoredDay
 from behemoth.feeds.verification import CHANGES, Outcome, VerifiedDay
 from behemoth.tickstore import Tickstore, View
 from behemoth.tickstore.diffing import beside
@@ -29,21 +30,21 @@ class Finding:
     ----------
     fetched
         The answer.
-    history
-        All revisions of the day, when the verification began.
+    stored
+        What the table had of the day, when the verification began.
     differences
         The rows that differ, see `behemoth.tickstore.diffing.beside`.
     """
 
     fetched: FetchedDay
-    history: Sequence[Revision]
+    stored: StoredDay
     differences: pd.DataFrame
 
     @classmethod
-    def of(cls, view: View, fetched: FetchedDay, history: Sequence[Revision]) -> Finding:
+    def of(cls, view: View, fetched: FetchedDay, stored: StoredDay) -> Finding:
         """Compare an answer with the ticks that are visible."""
-        date, frame = fetched.day.date, fetched.frame
-        return cls(fetched, history, beside(view, date, visible(history), frame))
+        frame = fetched.frame
+        return cls(fetched, stored, beside(view, fetched.day.date, stored.known, frame))
 
     @property
     def date(self) -> Date:
@@ -67,7 +68,7 @@ class Finding:
 
     def day(self, written: int | None = None, reason: str = "") -> VerifiedDay:
         """Give it as the result of a verification."""
-        known = visible(self.history)
+        known = self.stored.known
         return VerifiedDay(
             self.date,
             self.outcome,
@@ -91,7 +92,7 @@ class Settler:
         The tickstore.
     product, source, what
         Of the observations.
-    update, accept_deletions
+    update, accept_deletions, supersede
         As `behemoth.feeds.verify_source` says.
     """
 
@@ -104,6 +105,7 @@ class Settler:
         *,
         update: bool,
         accept_deletions: bool,
+        supersede: bool,
     ) -> None:
         self._table = table
         self._product = product
@@ -111,27 +113,41 @@ class Settler:
         self._what = what
         self._update = update
         self._accept_deletions = accept_deletions
+        self._supersede = supersede
 
     def settle(self, finding: Finding) -> VerifiedDay:
         """Write what is to be written of a day, in one commit, and tell."""
         if not self._update:
             return finding.day()
-        if finding.outcome == "vanished" and not self._accept_deletions:
-            return finding.day(
-                reason="the source has nothing of this day any more; it was kept, deletions are "
-                "not accepted"
-            )
+        if reason := self._objection(finding):
+            return finding.day(reason=reason)
         try:
             return finding.day(self._commit(finding))
         except Conflict:
             return finding.day(reason="another writer changed it meanwhile; verify it again")
 
+    def _objection(self, finding: Finding) -> str:
+        """Say why a day may not be made what the source says."""
+        known = finding.stored.known
+        if finding.outcome == "same" or known is None:
+            return ""
+        if not finding.stored.source and not self._supersede:
+            return (
+                f"version {known.version} names no source, it may be a correction by hand; it was "
+                "kept, to take the source's word say --supersede"
+            )
+        if finding.outcome == "vanished" and not self._accept_deletions:
+            return (
+                "the source has nothing of this day any more; it was kept, to delete it say "
+                "--accept-deletions"
+            )
+        return ""
+
     def _commit(self, finding: Finding) -> int | None:
-        date, history = finding.date, finding.history
+        date, newest = finding.date, finding.stored.newest
         counts = [f"{finding.count(change)} {change}" for change in CHANGES]
         said = "the same" if finding.outcome == "same" else ", ".join(counts)
         at = BiTimestamp(date)
-        newest = history[-1].version if history else -1
         with self._table.transaction(
             message=f"verify-source {self._product} {date} {self._what}: {said}",
             source=self._source,
@@ -139,7 +155,7 @@ class Settler:
             match finding.outcome:
                 case "vanished":
                     one.delete(self._product, at, expected_version=newest)
-                case "differs" if _was_deleted(history, finding.fetched.frame):
+                case "differs" if _was_deleted(finding.stored.history, finding.fetched.frame):
                     one.undelete(self._product, at, expected_version=newest)
                 case "differs":
                     frame = finding.fetched.frame

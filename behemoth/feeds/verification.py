@@ -5,8 +5,8 @@ Values only: `behemoth.feeds.verifying` makes them, the command line shows them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date as Date
 from datetime import datetime
 from typing import Any, Literal
@@ -148,6 +148,43 @@ class Verification:
             "retries": self.retries,
             "days": [_plain(date, row) for date, row in shown.iterrows()],
         }
+
+
+class Report:
+    """Gathers what was found, and no more rows than are to be kept.
+
+    Parameters
+    ----------
+    keep
+        How many rows at most.
+    on_day
+        Called with each day.
+
+    Attributes
+    ----------
+    days
+        The days so far, without their rows.
+    frames
+        The rows that are kept.
+    rows
+        How many differ.
+    """
+
+    def __init__(self, keep: int, on_day: Callable[[VerifiedDay], None]) -> None:
+        self._keep = keep
+        self._on_day = on_day
+        self.days: list[VerifiedDay] = []
+        self.frames: list[pd.DataFrame] = []
+        self.rows = 0
+
+    def add(self, day: VerifiedDay) -> None:
+        """Tell of a day, and keep it."""
+        self._on_day(day)
+        if day.differences is not None:
+            if self.rows < self._keep:
+                self.frames.append(day.differences.iloc[: self._keep - self.rows])
+            self.rows += len(day.differences)
+        self.days.append(replace(day, differences=None))
 
 
 def table_of(days: Iterable[VerifiedDay]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ lives in `behemoth.feeds.verification`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import date as Date
@@ -16,17 +16,24 @@ from typing import Any
 
 import pandas as pd
 
-from behemoth.bitemporal import Revision, visible
 from behemoth.errors import BadRequest, FeedError, NotFound, ReadOnly
-from behemoth.feeds.candles import check_granularity
+from behemoth.feeds.candles import Window, check_granularity
 from behemoth.feeds.coinbase import CoinbaseClient
-from behemoth.feeds.downloader import utc_now, what_of
-from behemoth.feeds.fetching import Answer, Fetch, FetchedDay, by_day
-from behemoth.feeds.plan import Plan, check_range, complete_days, days_between, plan
+from behemoth.feeds.downloader import utc_now
+from behemoth.feeds.fetching import Cutter, FailedDay, Fetch, FetchedDay
+from behemoth.feeds.plan import (
+    PlannedDay,
+    check_range,
+    days_between,
+    plan,
+    windows_of,
+)
 from behemoth.feeds.settling import Finding, Settler
+from behemoth.feeds.stored import Stored
+from behemoth.feeds.storing import what_of
 from behemoth.feeds.summary import Progress
-from behemoth.feeds.verification import Verification, VerifiedDay, table_of
-from behemoth.tickstore import Tickstore, View
+from behemoth.feeds.verification import Report, Verification, VerifiedDay, table_of
+from behemoth.tickstore import Tickstore
 from behemoth.tickstore.diffing import beside
 
 BATCH = 300
@@ -48,6 +55,7 @@ def verify_source(
     *,
     update: bool = False,
     accept_deletions: bool = False,
+    supersede: bool = False,
     keep: int = KEPT,
     clock: Callable[[], datetime] = utc_now,
     on_day: Callable[[VerifiedDay], None] = lambda _: None,
@@ -78,6 +86,9 @@ def verify_source(
     accept_deletions
         With `update`: delete a day of which the source has nothing any more. Without it such a day
         is kept, and nothing is written of it.
+    supersede
+        With `update`: let the source's word supersede ticks that came from elsewhere. Without it
+        a day that somebody inserted without naming a source is compared, and kept.
     keep
         As many rows that differ are kept in the result; `on_day` is given all of them.
     clock
@@ -102,7 +113,9 @@ def verify_source(
     Raises
     ------
     BadRequest
-        When the range or the granularity cannot be, or `accept_deletions` comes without `update`.
+        When the range or the granularity cannot be, or `accept_deletions` or `supersede` comes
+        without `update`; when the table holds ticks from another source, or of another
+        granularity.
     NotFound
         When there is nothing to compare with in the whole range.
     ReadOnly
@@ -112,25 +125,40 @@ def verify_source(
     """
     check_granularity(granularity)
     check_range(first_day, last_day)
-    if accept_deletions and not update:
-        raise BadRequest("deletions are accepted with an update only; ask for both")
+    if not update and (accept_deletions or supersede):
+        flag = "accept_deletions" if accept_deletions else "supersede"
+        raise BadRequest(f"{flag} goes with an update only; ask for both")
     if update and table.mode == "r":
         raise ReadOnly(f"{table!r} was opened with mode='r'; open it with mode='a' to update it")
     before, token = client.counts, table.token
     source, what = client.base_url, what_of(granularity)
     # What this run writes, and what others write meanwhile, is not compared.
-    view = table.at(token)
+    stored = Stored(table.at(token), product, first_day, last_day, source, what)
+    if not stored.wanted:
+        raise NotFound(
+            f"nothing of {product!r} from {first_day} to {last_day} is in {table!r}, so there is "
+            "nothing to verify; fill it with: behemoth download",
+            symbol=product,
+        )
+    if not supersede:
+        stored.check_unmixed()
     settler = Settler(
-        table, product, source, what, update=update, accept_deletions=accept_deletions
+        table,
+        product,
+        source,
+        what,
+        update=update,
+        accept_deletions=accept_deletions,
+        supersede=supersede,
     )
-    run = _Run(view, client, product, granularity, settler, clock, on_progress, on_note)
-    wanted, now = run.to_ask(first_day, last_day), client.time()
-    todo = run.planned(wanted, (first_day, last_day), now)
+    run = _Run(stored, client, product, granularity, settler, clock, on_progress, on_note)
+    others = frozenset(days_between(first_day, last_day)) - stored.wanted
+    todo = plan(product, first_day, last_day, granularity, now=client.time(), complete=others)
     if todo.left:
         on_note(f"not over yet, and not asked: {', '.join(map(str, todo.left))}")
-    report = _Report(keep, on_day)
-    for batch in run.batches(todo, now):
-        for day in run.settled(batch, now):
+    report = Report(keep, on_day)
+    for batch in run.batches(todo.days):
+        for day in run.settled(batch):
             report.add(day)
     rest = [VerifiedDay(date, "not over") for date in todo.left]
     rest += [VerifiedDay(date, "not stored") for date in todo.complete]
@@ -143,7 +171,7 @@ def verify_source(
         last_day,
         token,
         table_of([*report.days, *rest]),
-        pd.concat(report.frames or [beside(view, first_day, None, None)]),
+        pd.concat(report.frames or [beside(stored.view, first_day, None, None)]),
         report.rows,
         settled=all(day.settled for day in report.days),
         requests=counts.requests,
@@ -151,32 +179,12 @@ def verify_source(
     )
 
 
-class _Report:
-    """Gathers what was found, and no more rows than are to be kept."""
-
-    def __init__(self, keep: int, on_day: Callable[[VerifiedDay], None]) -> None:
-        self._keep = keep
-        self._on_day = on_day
-        self.days: list[VerifiedDay] = []
-        self.frames: list[pd.DataFrame] = []
-        self.rows = 0
-
-    def add(self, day: VerifiedDay) -> None:
-        """Tell of a day, and keep it."""
-        self._on_day(day)
-        if day.differences is not None:
-            if self.rows < self._keep:
-                self.frames.append(day.differences.iloc[: self._keep - self.rows])
-            self.rows += len(day.differences)
-        self.days.append(replace(day, differences=None))
-
-
 class _Run:
     """One verification under way: which days, what they answer, and when that is believed."""
 
     def __init__(
         self,
-        view: View,
+        stored: Stored,
         client: CoinbaseClient,
         product: str,
         granularity: int,
@@ -185,7 +193,7 @@ class _Run:
         on_progress: Callable[[Progress], None],
         on_note: Callable[[str], None],
     ) -> None:
-        self._view = view
+        self._stored = stored
         self._client = client
         self._product = product
         self._granularity = granularity
@@ -193,83 +201,75 @@ class _Run:
         self._clock = clock
         self._on_progress = on_progress
         self._on_note = on_note
-        self._histories: dict[Date, list[Revision]] = {}
         self._progress = Progress(0, 0, 0, 0)
-        self._error: FeedError | None = None
+        self._ended: FeedError | None = None
 
-    def to_ask(self, first_day: Date, last_day: Date) -> frozenset[Date]:
-        """Find the days of a range of which something is stored, or was answered."""
-        for revision in self._view.revisions(self._product):
-            if first_day <= revision.date <= last_day:
-                self._histories.setdefault(revision.date, []).append(revision)
-        seen = self._view.observations(self._product)
-        what = what_of(self._granularity)
-        answered = complete_days(seen, self._client.base_url, what, first_day, last_day)
-        if not self._histories and not answered:
-            raise NotFound(
-                f"nothing of {self._product!r} from {first_day} to {last_day} is in "
-                f"{self._view!r}, so there is nothing to verify; fill it with: behemoth download",
-                symbol=self._product,
-            )
-        return answered.union(self._histories)
-
-    def planned(self, days: Collection[Date], span: tuple[Date, Date], now: datetime) -> Plan:
-        """Plan to ask for these days of a span, in the windows of a download."""
-        others = frozenset(days_between(*span)).difference(days)
-        return plan(self._product, *span, self._granularity, now=now, complete=others)
-
-    def batches(self, todo: Plan, now: datetime) -> list[Plan]:
-        """Cut a plan into some that are carried out one after the other."""
-        dates = [day.date for day in todo.days]
-        cut = [dates[at : at + BATCH] for at in range(0, len(dates), BATCH)]
-        batches = [self.planned(batch, (batch[0], batch[-1]), now) for batch in cut]
-        windows = sum(len(batch.windows) for batch in batches)
-        self._advance(windows_total=windows, days_total=len(dates))
+    def batches(self, days: Sequence[PlannedDay]) -> list[Sequence[PlannedDay]]:
+        """Cut days into batches that are carried out one after the other."""
+        batches = [days[at : at + BATCH] for at in range(0, len(days), BATCH)]
+        windows = sum(len(self._windows(batch)) for batch in batches)
+        self._advance(windows_total=windows, days_total=len(days))
         return batches
 
-    def settled(self, batch: Plan, now: datetime) -> list[VerifiedDay]:
+    def settled(self, batch: Sequence[PlannedDay]) -> list[VerifiedDay]:
         """Ask for some days until each can be settled, and settle it; in their order."""
         settled: dict[Date, VerifiedDay] = {}
         doubted: dict[Date, Finding] = {}
-        waiting, asked = {day.date for day in batch.days}, batch
-        for _ in range(ASKINGS):
+        asked = batch
+        for asking in range(ASKINGS):
             former, doubted = doubted, {}
-            with closing(self._fetched(asked)) as answers:
-                for fetched in answers:
-                    date = fetched.day.date
-                    finding = Finding.of(self._view, fetched, self._histories.get(date, []))
-                    if self._is_believed(finding, former.get(date)):
-                        settled[date] = self._settler.settle(finding)
-                        self._settled_one(settled[date])
+            if asking:
+                more = len(self._windows(asked))
+                self._advance(windows_total=self._progress.windows_total + more)
+            with closing(self._answered(asked)) as answered:
+                for each in answered:
+                    day = self._settled(each, former.get(each.day.date))
+                    if isinstance(day, VerifiedDay):
+                        settled[day.date] = day
                     else:
-                        doubted[date] = finding
-            for date in waiting.difference(settled, doubted):
-                settled[date] = self._failed(date, str(self._error))
-            waiting = set(doubted)
-            if not waiting:
+                        doubted[day.date] = day
+            for date in {day.date for day in asked}.difference(settled, doubted):
+                settled[date] = self._failed(date, f"no longer asked: {self._ended}")
+            asked = [day for day in batch if day.date in doubted]
+            if not asked:
                 break
-            asked = self.planned(waiting, (min(waiting), max(waiting)), now)
-            self._advance(windows_total=self._progress.windows_total + len(asked.windows))
         for date in doubted:
             settled[date] = self._failed(
                 date, f"asked {ASKINGS} times, it never gave the same answer twice running"
             )
         return [settled[date] for date in sorted(settled)]
 
-    def _fetched(self, todo: Plan) -> Generator[FetchedDay, None, None]:
-        """Ask, unless it was in vain before."""
-        if self._error is not None:
-            return
-        telling = self._client.telling(self._on_note)
-        with telling, Fetch(self._client, todo.windows, self._clock) as fetch:
-            yield from by_day(todo.days, self._watched(fetch))
-        self._error = fetch.error
+    def _settled(
+        self, answered: FetchedDay | FailedDay, former: Finding | None
+    ) -> VerifiedDay | Finding:
+        """Settle a day; give what was found back if it is to be asked again."""
+        date = answered.day.date
+        if isinstance(answered, FailedDay):
+            return self._failed(date, str(answered.error))
+        finding = Finding.of(self._stored.view, answered, self._stored.of(date))
+        if not self._is_believed(finding, former):
+            return finding
+        day = self._settler.settle(finding)
+        self._tell(day)
+        return day
 
-    def _watched(self, answers: Iterable[Answer]) -> Iterator[Answer]:
-        """Hand answers on, and tell how far it is."""
-        for answer in answers:
-            self._advance(windows=self._progress.windows + 1)
-            yield answer
+    def _answered(
+        self, days: Sequence[PlannedDay]
+    ) -> Generator[FetchedDay | FailedDay, None, None]:
+        """Ask for days; not if the exchange refused or was down before."""
+        if self._ended is not None:
+            return
+        cutter = Cutter(days)
+        telling = self._client.telling(self._on_note)
+        with telling, Fetch(self._client, self._windows(days), self._clock) as fetch:
+            for answer in fetch:
+                if answer.candles is not None:
+                    self._advance(windows=self._progress.windows + 1)
+                yield from cutter.take(answer)
+        self._ended = fetch.down or fetch.refused.get(self._product)
+
+    def _windows(self, days: Sequence[PlannedDay]) -> Sequence[Window]:
+        return windows_of(self._product, days, self._granularity)
 
     def _is_believed(self, finding: Finding, former: Finding | None) -> bool:
         """Believe an answer that lacks nothing, or that says the same as the one before."""
@@ -286,18 +286,19 @@ class _Run:
         return True
 
     def _failed(self, date: Date, reason: str) -> VerifiedDay:
-        known = visible(self._histories.get(date, []))
+        known = self._stored.of(date).known
         failed = VerifiedDay(date, "failed", reason=reason)
         if known is not None:
             failed = replace(failed, stored=known.rows, version=known.version)
-        self._settled_one(failed)
+        self._tell(failed)
         return failed
 
-    def _settled_one(self, day: VerifiedDay) -> None:
+    def _tell(self, day: VerifiedDay) -> None:
         self._advance(
             days=self._progress.days + 1,
             date=day.date,
             candles=self._progress.candles + day.answered,
+            product=self._product,
         )
 
     def _advance(self, **changes: Any) -> None:

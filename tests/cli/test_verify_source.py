@@ -112,7 +112,9 @@ def test_a_day_that_vanished_whole_needs_a_word_of_its_own(place):
 
 def test_an_exchange_that_is_not_there_is_one_line(place):
     _, words, _ = place
-    result = run(*words, "--api-url", "http://127.0.0.1:1")
+    elsewhere = "--api-url", "http://127.0.0.1:1"
+    result = run(*words, *elsewhere, "--update", "--supersede")
+    assert "http://127.0.0.1:1" in result.stderr
     assert (result.returncode, result.stdout) == (1, "")
     assert len(result.stderr.strip().splitlines()) == 1
 
@@ -122,6 +124,7 @@ def test_an_exchange_that_is_not_there_is_one_line(place):
     [
         (("BTC-USD", "2019-10-31", "2019-10-30"), 2, "before the start"),
         ((*RANGE, "--accept-deletions"), 2, "update"),
+        ((*RANGE, "--api-url", "http://127.0.0.1:1"), 2, "--supersede"),
         (("ETH-USD", "2019-10-30", "2019-10-31"), 1, "behemoth download"),
         (("BTC-USD", "2019-10-01", "2019-10-02"), 1, "nothing to verify"),
         ((*RANGE, "--granularity", "300"), 1, "no table"),
@@ -130,7 +133,7 @@ def test_an_exchange_that_is_not_there_is_one_line(place):
 )
 def test_what_cannot_be_is_one_clear_line(place, words, code, message):
     _, given, folder = place
-    result = run(*words, *given[3:], cwd=folder.parent)
+    result = run(*words[:3], *given[3:], *words[3:], cwd=folder.parent)
     assert (result.returncode, result.stdout) == (code, "")
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
@@ -219,6 +220,17 @@ def test_one_empty_or_shorter_answer_is_no_news(falsify):
         assert len(it.stored()) == 72
 
 
+def test_an_exchange_that_answers_empty_one_time_in_five_changes_nothing():
+    """Not even where deletions are accepted: no day is taken for vanished."""
+    chance = random.Random(5)  # noqa: S311 - the same flakes each time
+    with scene() as it:
+        it.market.mood = lambda _s, _e, rows: rows[: len(rows) * (chance.random() > 0.2)]
+        asked = it.verify(update=True, accept_deletions=True)
+        it.market.mood = lambda _s, _e, rows: rows
+        assert (outcomes(asked), asked.versions_written) == (["same"] * 3, 0)
+        assert it.verify().settled
+
+
 def test_a_shorter_answer_is_told_of():
     with scene() as it:
         it.market.mood = once(lambda rows: rows[:-1])
@@ -293,7 +305,7 @@ def test_an_exchange_that_fails_in_the_middle_leaves_a_report_of_the_rest():
         quick = CoinbaseClient(it.exchange.url, rate=1e5, sleep=lambda _: None)
         with quick as it.client:
             asked = it.verify(update=True)
-        assert outcomes(asked)[:2] == ["differs", "failed"]
+        assert outcomes(asked) == ["differs", "failed", "same"]
         assert "starts no candle" in asked.days.loc[str(MIDDLE), "reason"]
         assert (asked.settled, asked.versions_written) == (False, 1)
         assert asked.days.loc[str(MIDDLE), "stored"] == 24
@@ -367,8 +379,9 @@ def test_a_day_stored_in_part_that_is_over_now_is_compared_and_completed():
     store = MemoryTickstore(clock=Clock())
     with opened(market) as exchange, fast(exchange) as client:
         download(store, client, "BTC-USD", today, today, partial=True)
+        port = int(exchange.url.rsplit(":", 1)[1])
     tomorrow = datetime(2019, 11, 2, 1, tzinfo=UTC)
-    with opened(market, now=tomorrow) as exchange, fast(exchange) as client:
+    with opened(market, now=tomorrow, port=port) as exchange, fast(exchange) as client:
         asked = verify_source(store, client, "BTC-USD", today, today)
     assert (outcomes(asked), set(asked.days["new"])) == (["differs"], {12})
 
@@ -432,6 +445,45 @@ def test_a_table_that_is_only_read_can_be_verified_but_not_updated(tmp_path):
 def test_deletions_are_accepted_with_an_update_only():
     with scene() as it, pytest.raises(BadRequest, match="update"):
         it.verify(accept_deletions=True)
+
+
+def test_what_came_from_another_source_is_not_compared():
+    """It would be said of the wrong one; with an update it can be superseded on purpose."""
+    with scene() as it, opened(it.market) as other, fast(other) as client:
+        it.client = client
+        it.market.put([NOON, 1, 2, 1, 2, 3])
+        for options in ({}, {"update": True}):
+            with pytest.raises(BadRequest, match=f"{it.exchange.url}.*{other.url}.*supersede"):
+                it.verify(**options)
+        assert it.verify(update=True, supersede=True).versions_written == 1
+        with pytest.raises(BadRequest, match="update"):
+            it.verify(supersede=True)
+
+
+def test_candles_of_another_length_are_not_compared():
+    with scene() as it, pytest.raises(BadRequest, match=r"candles/60.*candles/300"):
+        it.verify(granularity=300)
+
+
+def test_a_correction_by_hand_is_compared_and_kept():
+    """It names no source; to take the exchange's word instead must be said."""
+    with scene() as it:
+        mine = it.store.select("BTC-USD", start=MIDDLE, end=MIDDLE) * 2
+        it.store.insert("BTC-USD", BiTimestamp(MIDDLE), mine, message="I know better")
+        assert outcomes(it.verify()) == ["same", "differs", "same"]
+        kept = it.verify(update=True)
+        assert "--supersede" in kept.days.loc[str(MIDDLE), "reason"]
+        assert (kept.settled, kept.versions_written) == (False, 0)
+        assert it.verify(update=True, supersede=True).settled
+        assert it.stored().tobytes() == it.market.table.tobytes()
+
+
+def test_an_undeleted_day_is_of_whom_it_was_before():
+    with scene() as it:
+        it.store.delete("BTC-USD", BiTimestamp(MIDDLE))
+        it.store.undelete("BTC-USD", BiTimestamp(MIDDLE))
+        it.market.put([NOON, 1, 2, 1, 2, 3])
+        assert it.verify(update=True).settled
 
 
 def test_only_as_many_rows_are_kept_as_are_wanted_and_all_are_handed_on():
