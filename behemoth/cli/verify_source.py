@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any, Self
@@ -14,11 +15,12 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from behemoth.cli.download import _day
 from behemoth.cli.history import differences, said_of, show
+from behemoth.cli.locking import alone
 from behemoth.cli.printable import printable
 from behemoth.cli.progress import shown
 from behemoth.cli.read import open_table
+from behemoth.cli.wanted import read_day
 from behemoth.feeds import (
     PUBLIC_RATE,
     PUBLIC_URL,
@@ -45,7 +47,7 @@ IN_MEMORY = 1 << 24
 
 def verify_source(
     symbol: Annotated[str, typer.Argument(help="The exchange's product, BTC-USD for instance.")],
-    start: Annotated[str, typer.Argument(help="First UTC day, YYYY-MM-DD.")],
+    start: Annotated[str, typer.Argument(help="First UTC day: YYYY-MM-DD, or yesterday.")],
     end: Annotated[str, typer.Argument(help="Last UTC day, included.")],
     db: Annotated[
         Path, typer.Option("--db", envvar="BEHEMOTH_DB", help="The database: a folder of tables.")
@@ -74,6 +76,12 @@ def verify_source(
             help="With --update: let the exchange's word supersede what came from elsewhere.",
         ),
     ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="With --update: wait for a download into this database to end."
+        ),
+    ] = False,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=0, help="Show at most so many rows that differ.")
     ] = SHOWN,
@@ -97,14 +105,22 @@ def verify_source(
 
     Example: [bold]behemoth verify-source BTC-USD 2019-10-01 2019-10-31 --update[/bold]
     """
-    first_day, last_day = _day(start, "START"), _day(end, "END")
+    today = datetime.now(UTC).date()
+    first_day, last_day = read_day(start, "START", today), read_day(end, "END", today)
     with (
         _open(db, table or table_name(granularity), update=update) as store,
         CoinbaseClient(api_url, rate=rate) as client,
         Rows(limit, keep=as_json or csv_file is not None) as rows,
         nullcontext() if csv_file is None else whole(csv_file) as new,
     ):
-        with shown(quiet=as_json) as display, _stoppable(update):
+        with (
+            shown(quiet=as_json) as display,
+            _stoppable(update),
+            # Whoever only reads writes no lock either.
+            alone(db, client.base_url, wait=wait, on_wait=display.note)
+            if update
+            else nullcontext(),
+        ):
             found = run_verification(
                 store,
                 client,

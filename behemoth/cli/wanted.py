@@ -79,11 +79,11 @@ def told_apart(
             "BTC-USD 2019-10-30 2019-10-31"
         )
     cut = len(words) - len(names)
-    days = [_day(word, name, today) for word, name in zip(words[cut:], names, strict=True)]
+    days = [read_day(word, name, today) for word, name in zip(words[cut:], names, strict=True)]
     if until is not None:
         if not days:
             raise BadRequest("--until needs a first day: SYMBOL START --until END")
-        days.append(_day(until, "--until", today))
+        days.append(read_day(until, "--until", today))
     chosen = tuple(dict.fromkeys([*words[:cut], *symbols]))
     for symbol in chosen:
         if _looks_like_a_day(symbol):
@@ -118,12 +118,14 @@ def read_symbols(path: Path) -> list[str]:
     return symbols
 
 
-def _looks_like_a_day(word: str) -> bool:
-    digits = word.replace("-", "").replace(".", "").replace("/", "")
-    return word in RELATIVE or (digits.isdecimal() and len(digits) >= 6)
+def read_day(text: str, name: str, today: Date) -> Date:
+    """Read a UTC day: a date, or a word for one.
 
-
-def _day(text: str, name: str, today: Date) -> Date:
+    Raises
+    ------
+    BadRequest
+        When it is none; `name` says which it was to be.
+    """
     if text in RELATIVE:
         return today - RELATIVE[text]
     with suppress(ValueError):
@@ -131,3 +133,8 @@ def _day(text: str, name: str, today: Date) -> Date:
         if day.isoformat() == text:
             return day
     raise BadRequest(f"{name} is a date such as 2019-10-31, yesterday or today, not {text!r}")
+
+
+def _looks_like_a_day(word: str) -> bool:
+    digits = word.replace("-", "").replace(".", "").replace("/", "")
+    return word in RELATIVE or (digits.isdecimal() and len(digits) >= 6)

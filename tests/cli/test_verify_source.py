@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from behemoth import LocalTickstore
+from behemoth.cli.locking import alone
 from behemoth.feeds import download
 from tests.feeds.moody import FIRST, LAST, Moody, fast, midnight, opened, trades
 
@@ -51,7 +52,7 @@ def test_all_the_same_is_exit_code_0(place):
     _, words, _ = place
     result = run(*words)
     assert result.returncode == 0
-    assert result.stderr.startswith("2019-10-31: 3 of 3 days")
+    assert "2019-10-31: 3 of 3 days" in result.stderr
     assert "days the same           3" in result.stdout
     assert "days that failed" not in result.stdout
 
@@ -137,6 +138,18 @@ def test_what_cannot_be_is_one_clear_line(place, words, code, message):
     assert (result.returncode, result.stdout) == (code, "")
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_an_update_waits_for_nobody_and_a_mere_look_needs_no_lock(place):
+    """While a download from this exchange runs, an update says so; or waits, with --wait."""
+    _, words, folder = place
+    url = words[words.index("--api-url") + 1]
+    with alone(folder.parent, url, wait=False, on_wait=print):
+        refused = run(*words, "--update")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "another download" in refused.stderr
+        assert "--wait" in refused.stderr
+        assert run(*words).returncode == 0
 
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
