@@ -107,6 +107,7 @@ class Believer:
         self._state = threading.Lock()
         self._locks: dict[Window, threading.Lock] = {}
         self._answers: dict[Window, NDArray[np.int64]] = {}
+        self._in_vain: set[Window] = set()
         self._traded: dict[str, set[int]] = {}
 
     def fetch(self, window: Window) -> Candles:
@@ -145,7 +146,7 @@ class Believer:
         for question in questions:
             if verdict != "unclear":
                 return verdict
-            self._ask(question)
+            self._ask(question, questions[-1])
             verdict = self._known(window, questions)
         return verdict
 
@@ -156,22 +157,26 @@ class Believer:
         # Those that contradict the window come first.
         return "traded" if "traded" in verdicts else "empty" if "empty" in verdicts else "unclear"
 
-    def _ask(self, question: Window) -> None:
+    def _ask(self, question: Window, widest: Window) -> None:
         """Ask a wider question; one thread does, and the others wait for what it learns."""
         with self._state:
             lock = self._locks.setdefault(question, threading.Lock())
         with lock:
-            if question in self._answers:
+            # One that was empty itself is asked again only if the widest does not settle it.
+            if question in self._answers or (
+                question in self._in_vain and widest not in self._answers
+            ):
                 return
-            widest = question.granularity == WIDEST
-            for _ in range(ENOUGH if widest else 1):
+            for _ in range(ENOUGH if question == widest else 1):
                 candles = self._client.fetch(question)
                 if len(candles):
                     self._remember_trades(candles)
                     break
             with self._state:
-                if len(candles) or (widest and not self._has_traded(question)):
+                if len(candles) or (question == widest and not self._has_traded(question)):
                     self._answers[question] = candles.time
+                elif question != widest:
+                    self._in_vain.add(question)
 
     def _remember_trades(self, candles: Candles) -> None:
         """Keep the days of which candles were seen: no empty answer speaks for them as a whole."""

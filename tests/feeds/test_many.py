@@ -146,7 +146,7 @@ def test_another_source_does_not_mix_into_a_table():
             download(store, client, "BTC-USD", DAYS[0], DAYS[0])
         client, wire = impatient(other)
         with client:
-            with pytest.raises(BadRequest, match="--table.*--supersede") as caught:
+            with pytest.raises(BadRequest, match=r"--table.*--supersede") as caught:
                 download(store, client, "BTC-USD", *DAYS)
             assert exchange.url in str(caught.value)
             assert other.url in str(caught.value)
@@ -163,7 +163,7 @@ def test_another_granularity_does_not_mix_into_a_table():
         client, _ = impatient(exchange)
         with client:
             download(store, client, "BTC-USD", *DAYS)
-            with pytest.raises(BadRequest, match="candles/60 from .* candles/3600 from"):
+            with pytest.raises(BadRequest, match=r"candles/60 from .* candles/3600 from"):
                 download(store, client, "BTC-USD", *DAYS, 3600)
 
 
