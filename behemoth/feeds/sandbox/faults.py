@@ -94,7 +94,7 @@ class Faults:
     --------
     >>> night = Faults({"storm": 0.1, "empty": 0.2}, seed=7)
     >>> [number for number in range(40) if night.storms("storm", number)]
-    [22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32]
+    [22, 23, 24, 25, 26, 27, 28, 29]
     """
 
     def __init__(self, chosen: Chosen | None = None, seed: int = 0) -> None:
