@@ -4,5 +4,5 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-FORMAT = 3
+FORMAT = 4
 """Number of the on-disk format; every file and log entry carries it."""

@@ -87,7 +87,7 @@ def test_an_error_is_one_line_and_says_what_it_is_about(name):
 
 def test_the_format_is_number_three():
     """A change of format is a decision, and keeps reading every older file."""
-    assert FORMAT == 3
+    assert FORMAT == 4
 
 
 def test_importing_the_library_does_not_load_the_command_line_or_the_exchange():

@@ -20,6 +20,7 @@ from behemoth.version import __version__
 
 COMMANDS = {
     "download": "download",
+    "verify-source": "verify_source",
     "symbols": "read",
     "select": "read",
     "versions": "history",

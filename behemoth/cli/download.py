@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
-from datetime import date as Date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from behemoth.cli import told
 from behemoth.cli.download_trades import check_what, download_trades
-from behemoth.cli.progress import shown
+from behemoth.cli.locking import alone
+from behemoth.cli.progress import Display, shown
 from behemoth.cli.read import table_folder
+from behemoth.cli.wanted import Wanted, read_symbols, told_apart
 from behemoth.errors import BadRequest, EnvironmentFailed, FeedUnavailable
 from behemoth.feeds import (
     PUBLIC_RATE,
     PUBLIC_URL,
     CoinbaseClient,
     KnownFrom,
-    Plan,
     Summary,
+    download_many,
     plan_download,
     table_name,
 )
-from behemoth.feeds import download as run_download
+from behemoth.feeds import download as download_one
 from behemoth.tickstore import LocalTickstore
 
 
 def download(
-    symbol: Annotated[str, typer.Argument(help="The exchange's product, BTC-USD for instance.")],
-    start: Annotated[str, typer.Argument(help="First UTC day, YYYY-MM-DD.")],
-    end: Annotated[str, typer.Argument(help="Last UTC day, included.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SYMBOL... START END",
+            help="The exchange's products, BTC-USD for instance; the first and the last UTC day, "
+            "both included: YYYY-MM-DD, yesterday or today.",
+            show_default=False,
+        ),
+    ] = None,
     db: Annotated[
         Path, typer.Option("--db", envvar="BEHEMOTH_DB", help="The database: a folder of tables.")
     ] = Path("db"),
@@ -46,6 +52,21 @@ def download(
     granularity: Annotated[
         int, typer.Option(help="Seconds of a candle: 60, 300, 900, 3600, 21600 or 86400.")
     ] = 60,
+    until: Annotated[
+        str | None, typer.Option(help="The last day, instead of END: yesterday, for instance.")
+    ] = None,
+    symbols_file: Annotated[
+        Path | None,
+        typer.Option("--symbols-file", help="More symbols: one a line, comments after a #."),
+    ] = None,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Fetch what is missing or failed, and say how much of each; without days, from "
+            "the first to the last one that was ever asked.",
+        ),
+    ] = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Store what there is of a day that is not over.")
     ] = False,
@@ -53,31 +74,52 @@ def download(
         str,
         typer.Option(
             help="Since when ticks count as known: now (the commit), day-end (the midnight after "
-            "their day), or start (since always)."
+            "their day), or start (since always). It changes nothing for days that are stored."
         ),
     ] = "now",
+    supersede: Annotated[
+        bool,
+        typer.Option("--supersede", help="Let it mix with what another source brought."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be asked; uses no network.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for another download into this database to end.")
     ] = False,
     rate: Annotated[float, typer.Option(help="Requests a second at most.")] = PUBLIC_RATE,
     api_url: Annotated[
         str, typer.Option(envvar="BEHEMOTH_COINBASE_URL", help="Where the exchange is.")
     ] = PUBLIC_URL,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Say nothing, unless something is wrong.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Download candles or trades from a Coinbase Exchange: what a table lacks, a commit a day.
 
     A run that was interrupted goes on where it was: give the same command again. The candle that
-    is still open is never stored, and a complete day is never asked for again.
+    is still open is never stored, and a complete day is never asked for again. Many symbols take
+    turns within one rate. Only one download from an exchange into a database runs at a time.
+
+    Exit codes: 0, everything that was wanted is there; 1, something is missing: a day failed or is
+    in doubt, a product was refused, the exchange is down, or another download is running; 2, the
+    command cannot be.
 
     Example: [bold]behemoth download BTC-USD 2015-07-20 2019-10-31[/bold]
+
+    Each night: [bold]behemoth download BTC-USD ETH-USD 2015-07-20 --until yesterday --quiet[/bold]
     """
-    first_day, last_day = _day(start, "START"), _day(end, "END")
+    more = [] if symbols_file is None else read_symbols(symbols_file)
+    today = datetime.now(UTC).date()
+    wanted = told_apart(words or [], today, until=until, symbols=more, repair=repair)
     if check_what(what) == "trades":
+        if wanted.first_day is None or wanted.last_day is None or repair:
+            raise BadRequest("trades are downloaded by their days; leave --repair out")
         download_trades(
-            [symbol],
-            first_day,
-            last_day,
+            wanted.symbols,
+            wanted.first_day,
+            wanted.last_day,
             db=db,
             table=table,
             known_from=known_from,
@@ -86,114 +128,110 @@ def download(
             api_url=api_url,
             as_json=as_json,
             partial=partial,
+            quiet=quiet,
+            wait=wait,
         )
         return
     path = table_folder(db, table or table_name(granularity))
+    # The downloader checks the policy's name, and says which there are.
+    policy: KnownFrom = known_from  # type: ignore[assignment]
     with LocalTickstore(path) as store, CoinbaseClient(api_url, rate=rate) as client:
         if dry_run:
-            plan = plan_download(
-                store,
-                client.base_url,
-                symbol,
-                first_day,
-                last_day,
-                granularity,
-                partial=partial,
-                now=lambda: datetime.now(UTC),
-            )
-            _tell_plan(plan, client, as_json)
-            return
-        # The downloader checks the policy's name, and says which there are.
-        policy: KnownFrom = known_from  # type: ignore[assignment]
-        with shown(quiet=as_json) as display:
-            summary = _run(
-                lambda: run_download(
+            plans = [
+                plan_download(
                     store,
-                    client,
+                    client.base_url,
                     symbol,
-                    first_day,
-                    last_day,
+                    wanted.first_day,
+                    wanted.last_day,
                     granularity,
                     partial=partial,
-                    known_from=policy,
-                    on_progress=display.progress,
-                    on_note=display.note,
+                    repair=repair,
+                    supersede=supersede,
+                    now=lambda: datetime.now(UTC),
                 )
+                for symbol in wanted.symbols
+            ]
+            told.tell_plans(plans, client.rate, as_json=as_json)
+            return
+
+        def work(display: Display) -> list[Summary]:
+            return _download(
+                store, client, wanted, granularity, partial, policy, repair, supersede, display
             )
+
+        with (
+            shown(quiet=as_json, silent=quiet) as display,
+            alone(db, client.base_url, wait=wait, on_wait=display.note),
+        ):
+            summaries = _run(lambda: work(display))
     if as_json:
-        typer.echo(json.dumps(summary.as_json()))
-    else:
-        _tell(summary, path)
-    if summary.days_in_doubt:
+        told.tell_summaries_as_json(summaries)
+    elif not quiet:
+        told.tell_summaries(summaries, path)
+    if not all(summary.is_complete for summary in summaries):
+        told.tell_what_is_missing(summaries)
         raise typer.Exit(1)
 
 
-def _run(work: Callable[[], Summary]) -> Summary:
+def _download(
+    store: LocalTickstore,
+    client: CoinbaseClient,
+    wanted: Wanted,
+    granularity: int,
+    partial: bool,
+    known_from: KnownFrom,
+    repair: bool,
+    supersede: bool,
+    display: Display,
+) -> list[Summary]:
+    """Download one symbol, whose refusal is an error, or many."""
+    if len(wanted.symbols) == 1:
+        return [
+            download_one(
+                store,
+                client,
+                wanted.symbols[0],
+                wanted.first_day,
+                wanted.last_day,
+                granularity,
+                partial=partial,
+                known_from=known_from,
+                repair=repair,
+                supersede=supersede,
+                on_progress=display.progress,
+                on_note=display.note,
+            )
+        ]
+    return download_many(
+        store,
+        client,
+        wanted.symbols,
+        wanted.first_day,
+        wanted.last_day,
+        granularity,
+        partial=partial,
+        known_from=known_from,
+        repair=repair,
+        supersede=supersede,
+        on_progress=display.progress,
+        on_note=display.note,
+    )
+
+
+def _run(work: Callable[[], list[Summary]]) -> list[Summary]:
     """Do the work; where it ends early, say what holds and how to go on."""
     try:
         return work()
     except KeyboardInterrupt:
-        typer.echo(
-            "behemoth: stopped; every day that was stored stays, the same command goes on from "
-            "there",
-            err=True,
-        )
+        _stop("stopped")
     except (FeedUnavailable, EnvironmentFailed) as error:
-        typer.echo(
-            f"behemoth: {error}; every day that was stored stays, the same command goes on from "
-            "there",
-            err=True,
-        )
-    raise typer.Exit(1)
+        _stop(str(error))
 
 
-def _day(text: str, name: str) -> Date:
-    with suppress(ValueError):
-        day = Date.fromisoformat(text)
-        if day.isoformat() == text:
-            return day
-    raise BadRequest(f"{name} is a date such as 2019-10-31, not {text!r}")
-
-
-def _tell_plan(plan: Plan, client: CoinbaseClient, as_json: bool) -> None:
-    seconds = plan.seconds(client.rate)
-    if as_json:
-        facts = {
-            "product": plan.product,
-            "granularity": plan.granularity,
-            "days": len(plan.days),
-            "requests": len(plan.windows),
-            "seconds": seconds,
-            "days_already_complete": len(plan.complete),
-            "days_left": len(plan.left),
-        }
-        typer.echo(json.dumps(facts))
-        return
+def _stop(why: str) -> NoReturn:
     typer.echo(
-        f"{plan.product}: {len(plan.days):,} days in {len(plan.windows):,} requests, about "
-        f"{_duration(seconds)} at {client.rate:g} requests a second; {len(plan.complete):,} days "
-        f"are complete, {len(plan.left):,} are not over"
+        f"behemoth: {why}; every day that was stored stays, the same command goes on from there",
+        err=True,
     )
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.1f} minutes"
-
-
-def _tell(summary: Summary, path: Path) -> None:
-    bins = "minutes" if summary.granularity == 60 else "candles"
-    lines = [
-        f"{summary.product}, {summary.first_day} to {summary.last_day}, in {path}",
-        f"  days stored             {summary.days:,}",
-        f"  days already complete   {summary.days_already_complete:,}",
-        f"  candles                 {summary.candles:,}",
-        f"  {bins} without a trade {summary.bins_without_trade:,}",
-        f"  versions written        {summary.versions_written:,}",
-        f"  requests                {summary.requests:,}",
-        f"  retries                 {summary.retries:,}",
-    ]
-    if summary.days_left:
-        lines.append(f"  days not over, left     {summary.days_left:,}")
-    if summary.days_in_doubt:
-        lines.append(f"  days in doubt, kept     {summary.days_in_doubt:,}")
-    typer.echo("\n".join(lines))
+    raise typer.Exit(1)

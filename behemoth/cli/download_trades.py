@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
 
 import typer
 
+from behemoth.cli.locking import alone
 from behemoth.cli.printable import printable
 from behemoth.cli.progress import counted
 from behemoth.cli.read import table_folder
@@ -42,6 +43,7 @@ def download_trades(
     as_json: bool,
     partial: bool = False,
     quiet: bool = False,
+    wait: bool = False,
 ) -> None:
     """Download the trades of some symbols, one after the other.
 
@@ -58,7 +60,11 @@ def download_trades(
     policy: KnownFrom = known_from  # type: ignore[assignment]
     path = table_folder(db, table or TABLE)
     told: list[TradesSummary] = []
-    with LocalTickstore(path) as store, CoinbaseClient(api_url, rate=rate) as client:
+    with (
+        LocalTickstore(path) as store,
+        CoinbaseClient(api_url, rate=rate) as client,
+        _locked(db, client.base_url, dry_run=dry_run, wait=wait),
+    ):
         for symbol in symbols:
             if dry_run:
                 plan = plan_trades(
@@ -93,6 +99,10 @@ def download_trades(
                 _note(line)
     if not all(summary.whole for summary in told):
         raise typer.Exit(1)
+
+
+def _locked(db: Path, source: str, *, dry_run: bool, wait: bool) -> AbstractContextManager[None]:
+    return nullcontext() if dry_run else alone(db, source, wait=wait, on_wait=_note)
 
 
 def check_what(what: str) -> str:

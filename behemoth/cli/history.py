@@ -25,6 +25,9 @@ PIPE_WIDTH = 120
 SHOWN = 20
 """Ticks that differ, as many as a terminal shows by default."""
 
+ONLY = ("added", "removed")
+"""Changes of ticks that only the second state has, and that only the first has."""
+
 ABOUT = ("end_time", "kind", "date", "version", "commit", "position")
 """What vintages say of a belief beside its values."""
 
@@ -161,14 +164,14 @@ def diff(
             raise NotFound(f"no symbol {symbol!r} in {tickstore.path}", symbol=symbol)
         names = None if columns is None else columns.split(",")
         frame = tickstore.diff(symbol, a, b, start, end, names)
-    found = _differences(frame.iloc[:limit] if limit is not None or as_json else frame.iloc[:SHOWN])
+    found = differences(frame.iloc[:limit] if limit is not None or as_json else frame.iloc[:SHOWN])
     if as_json:
         typer.echo(json.dumps(found, allow_nan=False))
         return
     shown = Table("time", "date", "change", Column("a -> b", overflow="fold"))
     for row in found:
         colour = {"added": "green", "removed": "red"}.get(row["change"], "yellow")
-        what = Text(printable(_change(row)))
+        what = Text(printable(said_of(row["a"], row["b"])))
         shown.add_row(row["time"], row["date"][:10], Text(row["change"], style=colour), what)
     if found:
         show(shown)
@@ -182,10 +185,22 @@ def diff(
         typer.echo(f"the first {len(found):,} of {len(frame):,} are shown; see --limit")
 
 
-def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Give a difference as records: its values in ``a`` and in ``b``, null for no tick."""
+def differences(
+    frame: pd.DataFrame, states: tuple[str, str] = ("a", "b"), only: tuple[str, str] = ONLY
+) -> list[dict[str, Any]]:
+    """Give a difference as records: its values in both states, null for no tick.
+
+    Parameters
+    ----------
+    frame
+        As `View.diff` gives it.
+    states
+        What its two states are called.
+    only
+        What a change is called that only the second state has, and one that only the first has.
+    """
     sides = {}
-    for side in ("a", "b"):
+    for side in states:
         ours = frame.columns.get_level_values(1) == side
         values = frame.loc[:, ours].droplevel(1, axis="columns").reset_index(drop=True)
         sides[side] = records(values)
@@ -198,16 +213,17 @@ def _differences(frame: pd.DataFrame) -> list[dict[str, Any]]:
                 "time": time.isoformat(),
                 "date": f"{day:%Y-%m-%d}",
                 "change": change,
-                "a": None if change == "added" else sides["a"][place],
-                "b": None if change == "removed" else sides["b"][place],
+                **{
+                    side: None if change == lacking else sides[side][place]
+                    for side, lacking in zip(states, only, strict=True)
+                },
             }
         )
     return found
 
 
-def _change(row: Mapping[str, Any]) -> str:
+def said_of(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> str:
     """Say what a tick was and is: of a changed one, only the columns that changed."""
-    a, b = row["a"], row["b"]
     if a is None or b is None:
         return ", ".join(f"{name} {value}" for name, value in (a or b or {}).items())
     return ", ".join(

@@ -40,10 +40,14 @@ class Display(Protocol):
 
 
 @contextmanager
-def shown(*, quiet: bool, console: Console | None = None) -> Iterator[Display]:
-    """Show a download on stderr: notes only if `quiet`, else a bar on a terminal, or lines."""
+def shown(
+    *, quiet: bool, silent: bool = False, console: Console | None = None
+) -> Iterator[Display]:
+    """Show a download on stderr: a bar on a terminal, else lines; notes only, or nothing."""
     console = console or Console(stderr=True, highlight=False, soft_wrap=True)
-    if quiet:
+    if silent:
+        yield Silent()
+    elif quiet:
         yield Quiet(console)
     elif console.is_terminal:
         with Bars(console) as bars:
@@ -63,6 +67,16 @@ def counted(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], 
     with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class Silent:
+    """Shows nothing."""
+
+    def progress(self, progress: Progress) -> None:
+        """Show nothing."""
+
+    def note(self, line: str) -> None:
+        """Show nothing."""
 
 
 class Quiet:
@@ -102,7 +116,8 @@ class Lines(Quiet):
             return
         self._next = self._clock() + LINE_EVERY
         self.note(
-            f"{progress.date}: {progress.days:,} of {progress.days_total:,} days, "
+            f"{progress.product} {progress.date}: "
+            f"{progress.days:,} of {progress.days_total:,} days, "
             f"{progress.windows:,} of {progress.windows_total:,} requests, "
             f"{progress.candles:,} candles"
         )
@@ -133,7 +148,7 @@ class Bars:
 
     def progress(self, progress: Progress) -> None:
         """Move the bar."""
-        day = "" if progress.date is None else f"{progress.date}  "
+        day = "" if progress.date is None else f"{progress.product} {progress.date}  "
         self._bar.update(
             self._task,
             total=progress.windows_total,

@@ -1,21 +1,25 @@
 """Exchanges: asking them, and filling a tickstore from them.
 
 `coinbase` has the questions, `asking` the manners, `ratelimit` the pace; `answers` and `candles`
-say what comes back. `plan` decides what a download asks, `fetching` asks it side by side,
-`downloader` stores it, `summary` is what it tells. `trades` does all of this for trades. `sandbox`
-is an exchange of our own on this machine. How a tickstore keeps ticks does not live here.
+say what comes back. `plan` decides what a download asks, `believing` whether an empty answer is
+true, `fetching` asks windows side by side, `downloader` stores the days, `summary` is what it
+tells. `verifying` asks again for what is `stored`, `settling` writes what came of it,
+`verification` is what it tells. `trades` does all of this for trades. `sandbox` is an exchange of
+our own on this machine. How a tickstore keeps ticks does not live here.
 """
 
 from behemoth.feeds.asking import Counts
 from behemoth.feeds.candles import Candles, Window, table_name
 from behemoth.feeds.coinbase import PUBLIC_RATE, PUBLIC_URL, CoinbaseClient
-from behemoth.feeds.downloader import download, plan_download
+from behemoth.feeds.downloader import download, download_many, plan_download
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
-from behemoth.feeds.summary import Progress, Summary
+from behemoth.feeds.summary import Progress, Shortfall, Summary
 from behemoth.feeds.trades import Page, Trades
 from behemoth.feeds.trades.downloading import TradesPlan, download_trades, plan_trades
 from behemoth.feeds.trades.summary import TradesProgress, TradesSummary
+from behemoth.feeds.verification import Verification, VerifiedDay
+from behemoth.feeds.verifying import verify_source
 
 __all__ = [
     "PUBLIC_RATE",
@@ -27,16 +31,21 @@ __all__ = [
     "Page",
     "Plan",
     "Progress",
+    "Shortfall",
     "Summary",
     "TokenBucket",
     "Trades",
     "TradesPlan",
     "TradesProgress",
     "TradesSummary",
+    "Verification",
+    "VerifiedDay",
     "Window",
     "download",
+    "download_many",
     "download_trades",
     "plan_download",
     "plan_trades",
     "table_name",
+    "verify_source",
 ]

@@ -6,6 +6,7 @@ What lives here is the same for every exchange and every question. What an answe
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -51,6 +52,12 @@ PATIENT = Effort(8, httpx.Timeout(20.0, connect=10.0))
 """For what follows: about a minute of a failing exchange is sat out."""
 
 
+WORTH_TELLING = 3.0
+"""Seconds of waiting for a failing exchange that a person should know of."""
+TELL_EVERY = 10.0
+"""Seconds between two such notes, at least; all threads fail together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What was asked so far.
@@ -65,6 +72,9 @@ class Counts:
 
     requests: int = 0
     retries: int = 0
+
+    def __add__(self, more: Counts) -> Counts:
+        return Counts(self.requests + more.requests, self.retries + more.retries)
 
     def __sub__(self, earlier: Counts) -> Counts:
         return Counts(self.requests - earlier.requests, self.retries - earlier.retries)
@@ -105,8 +115,11 @@ class Asker:
         self._abandoned = threading.Event()
         self._sleep = sleep or self._abandoned.wait
         self.bucket = TokenBucket(rate, burst, clock=clock, sleep=self._wait)
-        self._counts = Counts()
+        self._clock = clock
+        self._counts: dict[str, Counts] = {}
         self._counting = threading.Lock()
+        self._tell: Callable[[str], None] | None = None
+        self._told_at = -math.inf
         self._http = httpx.Client(
             base_url=self.base_url,
             headers={"User-Agent": f"behemoth/{__version__}", "Accept": "application/json"},
@@ -119,7 +132,28 @@ class Asker:
     @property
     def counts(self) -> Counts:
         """What was asked so far."""
-        return self._counts
+        with self._counting:
+            return sum(self._counts.values(), Counts())
+
+    def counts_of(self, topic: str) -> Counts:
+        """Give what was asked so far about a topic."""
+        with self._counting:
+            return self._counts.get(topic, Counts())
+
+    @contextmanager
+    def telling(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """Within this block, tell when a failing exchange costs more than a few seconds.
+
+        Parameters
+        ----------
+        tell
+            Called with a line, from any thread, by one at a time.
+        """
+        self._tell = tell
+        try:
+            yield
+        finally:
+            self._tell = None
 
     @contextmanager
     def abandoned(self) -> Iterator[None]:
@@ -146,6 +180,7 @@ class Asker:
         *,
         effort: Effort,
         accept: Container[int] = (200,),
+        topic: str = "",
     ) -> T:
         """Ask until there is an answer that can be read, or enough was tried.
 
@@ -161,6 +196,8 @@ class Asker:
             How hard to try.
         accept
             Statuses that `read` understands.
+        topic
+            What it is counted under.
 
         Raises
         ------
@@ -176,10 +213,10 @@ class Asker:
             stop=_enough(effort.attempts),
             wait=_rest,
             sleep=self._wait,
-            before_sleep=self._before_retry,
+            before_sleep=lambda state: self._before_retry(state, topic),
         )
         try:
-            return retrying(lambda: self._ask_once(request, read, accept))
+            return retrying(lambda: self._ask_once(request, read, accept, topic))
         except RetryError as gave_up:
             last = gave_up.last_attempt
             failure = last.exception()
@@ -198,12 +235,16 @@ class Asker:
             raise FeedUnavailable(f"{about}: {where} was no longer asked", url=url) from None
 
     def _ask_once(
-        self, request: httpx.Request, read: Callable[[httpx.Response], T], accept: Container[int]
+        self,
+        request: httpx.Request,
+        read: Callable[[httpx.Response], T],
+        accept: Container[int],
+        topic: str,
     ) -> T:
         self.bucket.take()
         if self._abandoned.is_set():
             raise Abandoned
-        self._count(requests=1)
+        self._count(topic, Counts(requests=1))
         try:
             response = self._http.send(request)
         except httpx.RequestError as error:
@@ -214,15 +255,26 @@ class Asker:
         except BrokenAnswer as broken:
             raise PassingFailure(str(broken), status=response.status_code) from broken
 
-    def _before_retry(self, state: RetryCallState) -> None:
-        self._count(retries=1)
-        if _failure(state).limited:
+    def _before_retry(self, state: RetryCallState, topic: str) -> None:
+        self._count(topic, Counts(retries=1))
+        failure = _failure(state)
+        if failure.limited:
             self.bucket.pause(state.upcoming_sleep)
+        if state.idle_for + state.upcoming_sleep >= WORTH_TELLING:
+            self._tell_of(failure, state.upcoming_sleep)
 
-    def _count(self, *, requests: int = 0, retries: int = 0) -> None:
+    def _tell_of(self, failure: PassingFailure, seconds: float) -> None:
         with self._counting:
-            so_far = self._counts
-            self._counts = Counts(so_far.requests + requests, so_far.retries + retries)
+            now = self._clock()
+            if self._tell is None or now < self._told_at + TELL_EVERY:
+                return
+            self._told_at = now
+            answers = "answers " if failure.status is not None else "gives "
+            self._tell(f"the exchange {answers}{failure}, waiting {math.ceil(seconds)} s")
+
+    def _count(self, topic: str, more: Counts) -> None:
+        with self._counting:
+            self._counts[topic] = self._counts.get(topic, Counts()) + more
 
     def _wait(self, seconds: float) -> None:
         self._sleep(seconds)

@@ -52,9 +52,9 @@ class CoinbaseClient:
     -----
     A 429, a 5xx, a time-out, a lost connection or a broken body is asked again, with exponential
     backoff and jitter; a 429 makes all threads rest, for as long as its ``Retry-After`` says.
-    Any other answer than 200 is a `FeedRefused` at once. An answer without a single candle is
-    asked once more before it is believed, because the exchange has been seen to answer empty now
-    and then; that second question counts as a request, not as a retry.
+    Any other answer than 200 is a `FeedRefused` at once. The exchange has been seen to answer
+    empty now and then where there are candles: what that is worth is decided by
+    `behemoth.feeds.believing`, not here.
 
     Examples
     --------
@@ -92,6 +92,20 @@ class CoinbaseClient:
         """What was asked so far."""
         return self._asker.counts
 
+    def counts_of(self, product: str) -> Counts:
+        """Give what was asked so far about one product."""
+        return self._asker.counts_of(product)
+
+    def telling(self, tell: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Within this block, tell when a failing exchange costs more than a few seconds.
+
+        Parameters
+        ----------
+        tell
+            Called with a line, from any thread, by one at a time.
+        """
+        return self._asker.telling(tell)
+
     def time(self) -> datetime:
         """Ask what time it is at the exchange, aware UTC.
 
@@ -124,8 +138,21 @@ class CoinbaseClient:
         return self.fetch(Window.between(product, start, end, granularity))
 
     def fetch(self, window: Window) -> Candles:
-        """Ask for one window of candles, and once more if it seems empty; raises as `candles`."""
-        return self._ask_candles(window) or self._ask_candles(window)
+        """Ask for one window of candles; raises as `candles`."""
+
+        def read(response: httpx.Response) -> Candles:
+            return parse_candles(response.content, window)
+
+        path = f"/products/{product_segment(window.product)}/candles"
+        # With only one of the two ends, the exchange would ignore it.
+        params = {
+            "granularity": str(window.granularity),
+            "start": _iso(window.first),
+            "end": _iso(window.last),
+        }
+        return self._asker.ask(
+            str(window), path, params, read, effort=PATIENT, topic=window.product
+        )
 
     def trades(
         self,
@@ -197,19 +224,6 @@ class CoinbaseClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask_candles(self, window: Window) -> Candles:
-        def read(response: httpx.Response) -> Candles:
-            return parse_candles(response.content, window)
-
-        path = f"/products/{product_segment(window.product)}/candles"
-        # With only one of the two ends, the exchange would ignore it.
-        params = {
-            "granularity": str(window.granularity),
-            "start": _iso(window.first),
-            "end": _iso(window.last),
-        }
-        return self._asker.ask(str(window), path, params, read, effort=PATIENT)
-
     def _ask_trades(
         self, about: str, product: str, params: dict[str, str], parse: Callable[[bytes], Trades]
     ) -> Trades:
@@ -217,7 +231,7 @@ class CoinbaseClient:
             return parse(response.content)
 
         path = f"/products/{product_segment(product)}/trades"
-        return self._asker.ask(about, path, params, read, effort=PATIENT)
+        return self._asker.ask(about, path, params, read, effort=PATIENT, topic=product)
 
 
 def product_segment(product: str) -> str:

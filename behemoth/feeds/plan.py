@@ -6,7 +6,7 @@ Pure: no network, no clock, no disk. The plan is carried out by `behemoth.feeds.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from datetime import date as Date
 from typing import Literal, get_args
@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from behemoth.bitemporal import FIRST_DATE, LAST_DATE, BiTimestamp, Observation, Revision
 from behemoth.errors import BadRequest
 from behemoth.feeds.candles import MAX_CANDLES, Window, check_granularity
+from behemoth.feeds.summary import Shortfall
 
 KnownFrom = Literal["now", "day-end", "start"]
 """Since when downloaded ticks count as known: the commit, the midnight after their day, always."""
@@ -61,6 +62,10 @@ class Plan:
         Wanted days that were complete before.
     left
         Wanted days that are not over and are left for a later run.
+    deleted
+        Wanted days whose ticks were deleted; they are left alone.
+    shortfall
+        How the days to store came to be missing.
     """
 
     product: str
@@ -71,6 +76,8 @@ class Plan:
     windows: tuple[Window, ...] = ()
     complete: tuple[Date, ...] = ()
     left: tuple[Date, ...] = ()
+    deleted: tuple[Date, ...] = ()
+    shortfall: Shortfall = field(default_factory=Shortfall)
 
     def seconds(self, rate: float) -> float:
         """Estimate how long the requests take at so many a second."""
@@ -128,6 +135,7 @@ def plan(
     *,
     now: datetime,
     complete: Collection[Date] = frozenset(),
+    deleted: Collection[Date] = frozenset(),
     partial: bool = False,
 ) -> Plan:
     """Plan a download.
@@ -145,6 +153,8 @@ def plan(
         it is over.
     complete
         Days that need no asking.
+    deleted
+        Days that are not to be asked, because their ticks were deleted.
     partial
         Whether to ask for what there is of a day that is not over.
 
@@ -169,7 +179,7 @@ def plan(
         )
     days, left = [], []
     for date in days_between(first_day, last_day):
-        if date in complete:
+        if date in complete or date in deleted:
             continue
         day = _planned(date, granularity, now)
         if day.outcome == "complete" or (partial and day.end > day.start):
@@ -182,9 +192,14 @@ def plan(
         first_day,
         last_day,
         tuple(days),
-        tuple(_windows(product, days, granularity)),
+        windows_of(product, days, granularity),
         tuple(date for date in days_between(first_day, last_day) if date in complete),
         tuple(left),
+        tuple(
+            date
+            for date in days_between(first_day, last_day)
+            if date in deleted and date not in complete
+        ),
     )
 
 
@@ -242,6 +257,16 @@ def check_known_from(policy: str) -> KnownFrom:
     raise BadRequest(f"knowledge starts {', '.join(choices)}, not {policy!r}; choose one of them")
 
 
+def windows_of(product: str, days: Iterable[PlannedDay], granularity: int) -> tuple[Window, ...]:
+    """Cut each unbroken run of days into windows as long as the exchange allows."""
+    longest = MAX_CANDLES * granularity
+    return tuple(
+        Window(product, granularity, first, min(first + longest, end) - granularity)
+        for start, end in _runs(days)
+        for first in range(start, end, longest)
+    )
+
+
 def seconds_of(date: Date) -> int:
     """Give the unix seconds of a UTC day's midnight."""
     return (date - Date(1970, 1, 1)).days * DAY
@@ -258,14 +283,6 @@ def _planned(date: Date, granularity: int, now: datetime) -> PlannedDay:
     if over >= start + DAY:
         return PlannedDay(date, start, start + DAY)
     return PlannedDay(date, start, max(start, over), "partial")
-
-
-def _windows(product: str, days: Iterable[PlannedDay], granularity: int) -> Iterator[Window]:
-    """Cut each unbroken run of days into windows as long as the exchange allows."""
-    longest = MAX_CANDLES * granularity
-    for start, end in _runs(days):
-        for first in range(start, end, longest):
-            yield Window(product, granularity, first, min(first + longest, end) - granularity)
 
 
 def _runs(days: Iterable[PlannedDay]) -> Iterator[tuple[int, int]]:

@@ -29,6 +29,9 @@ class TokenBucket:
         Monotonic seconds.
     sleep
         Called with seconds. It may raise to call a waiting `take` off.
+    rested
+        Whether it begins as after a long rest, with the whole burst. One who asks begins without:
+        the program before it, killed a moment ago, may have used the burst up.
 
     Notes
     -----
@@ -39,6 +42,9 @@ class TokenBucket:
     Examples
     --------
     >>> bucket = TokenBucket(rate=10, burst=2, clock=lambda: 0.0)
+    >>> [bucket.try_take() for _ in range(2)]
+    [True, False]
+    >>> bucket = TokenBucket(rate=10, burst=2, clock=lambda: 0.0, rested=True)
     >>> [bucket.try_take() for _ in range(3)]
     [True, True, False]
     """
@@ -50,6 +56,7 @@ class TokenBucket:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        rested: bool = False,
     ) -> None:
         if not 0 < rate < float("inf"):
             raise BadRequest(f"a rate is a number of requests a second above 0, not {rate}")
@@ -59,7 +66,7 @@ class TokenBucket:
         self.burst = burst
         self._clock = clock
         self._sleep = sleep
-        self._due = clock() - (burst - 1) / rate
+        self._due = clock() - ((burst - 1) / rate if rested else 0.0)
         self._state = threading.Lock()
         self._turnstile = threading.Lock()
 

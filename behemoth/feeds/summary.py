@@ -24,6 +24,8 @@ class Progress:
         The day stored last.
     candles
         Candles stored so far.
+    product
+        The one that was answered last.
     """
 
     windows: int
@@ -32,6 +34,29 @@ class Progress:
     days_total: int
     date: Date | None = None
     candles: int = 0
+    product: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """How days came to be missing.
+
+    Attributes
+    ----------
+    partial
+        Days of which a part was answered.
+    failed
+        Days that were asked, without a usable answer.
+    unasked
+        Days that were never asked.
+    """
+
+    partial: int = 0
+    failed: int = 0
+    unasked: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.partial:,} partial, {self.failed:,} failed, {self.unasked:,} never asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +84,16 @@ class Summary:
     days_left
         Wanted days that are not over, left for a later run.
     days_in_doubt
-        Days of which ticks are stored, but the exchange answered that there are none: nothing was
+        Days of which ticks are stored that the exchange, asked anew, answered without: nothing was
         changed, and a later run asks again.
+    days_deleted
+        Wanted days whose ticks were deleted, left alone.
+    days_were_partial, days_were_failed, days_were_unasked
+        How the days that this run had to ask came to be missing.
+    failed
+        The days that were asked in vain, twice.
+    refused
+        What the exchange said, if it refused the product.
     """
 
     product: str
@@ -77,10 +110,22 @@ class Summary:
     days_already_complete: int = 0
     days_left: int = 0
     days_in_doubt: int = 0
+    days_deleted: int = 0
+    days_were_partial: int = 0
+    days_were_failed: int = 0
+    days_were_unasked: int = 0
+    failed: tuple[Date, ...] = ()
+    refused: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every wanted day that is over was answered beyond doubt."""
+        return not (self.failed or self.refused or self.days_in_doubt)
 
     def as_json(self) -> dict[str, Any]:
         """Give it as values that JSON knows; dates as ISO text."""
-        return {
-            name: value.isoformat() if isinstance(value, Date) else value
-            for name, value in asdict(self).items()
+        return asdict(self) | {
+            "first_day": self.first_day.isoformat(),
+            "last_day": self.last_day.isoformat(),
+            "failed": [day.isoformat() for day in self.failed],
         }

@@ -96,6 +96,7 @@ class Writer:
         self._store = store
         self._state = state
         self._clock = clock
+        self._behind = False
         self._placer = Placer(store, state)
 
     def commit(
@@ -213,7 +214,9 @@ class Writer:
 
     def _next_time(self, tip: Tip) -> datetime:
         now = self._clock()
-        if tip.time is not None and tip.time - now > CLOCK_TOLERANCE:
+        was_behind = self._behind
+        self._behind = tip.time is not None and tip.time - now > CLOCK_TOLERANCE
+        if self._behind and not was_behind:  # once, not for each commit of a long run
             warnings.warn(
                 f"the newest commit ({tip.time}) is ahead of this clock ({now}); commit times go "
                 "on from there",

@@ -134,7 +134,8 @@ def test_no_network_at_all_names_the_address(tmp_path):
     assert (result.returncode, result.stdout) == (1, "")
     assert url in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["db"]
+    assert all(path.name.startswith(".download-") for path in (tmp_path / "db").iterdir())
 
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])

@@ -13,7 +13,7 @@ from behemoth.feeds import Progress
 
 def progress(days):
     """So many days of ten."""
-    return Progress(5 * days, 50, days, 10, date(2019, 10, days + 1), 1440 * days)
+    return Progress(5 * days, 50, days, 10, date(2019, 10, days + 1), 1440 * days, "BTC-USD")
 
 
 def test_a_terminal_shows_a_bar_with_rate_and_time_left():
@@ -37,7 +37,7 @@ def test_a_pipe_gets_plain_lines_now_and_then():
         now[0] += 4
         lines.progress(progress(days))
     printed = screen.getvalue().splitlines()
-    assert printed[-1].startswith("2019-10-11: 10 of 10 days, 50 of 50 requests")
+    assert printed[-1].startswith("BTC-USD 2019-10-11: 10 of 10 days, 50 of 50 requests")
     assert len(printed) == 4
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from behemoth.errors import BadRequest, FeedRefused, FeedUnavailable
+from behemoth.feeds.asking import Counts
 from behemoth.feeds.coinbase import CoinbaseClient
 from behemoth.version import __version__
 from tests.feeds.liar import lying
@@ -125,14 +126,51 @@ def test_one_who_wants_to_be_left_alone_for_long_is_unavailable(client_of, slept
     assert sum(slept) == 0
 
 
-def test_an_empty_answer_is_asked_once_more(client_of):
-    """It is believed the second time, and not taken when the second answer has candles."""
-    with lying(EMPTY, GOOD) as server:
-        assert len(ask(client_of(server.url))) == 1
+def test_an_empty_answer_is_handed_on(client_of):
+    """What it is worth, somebody else decides."""
     with lying(EMPTY) as server:
         client = client_of(server.url)
         assert len(ask(client)) == 0
-    assert (client.counts.requests, client.counts.retries) == (2, 0)
+    assert (client.counts.requests, client.counts.retries) == (1, 0)
+
+
+def test_requests_are_counted_by_product(client_of):
+    """And in all."""
+    with lying(LIMITED, GOOD) as server:
+        client = client_of(server.url)
+        ask(client)
+        client.candles("ETH-USD", START, END)
+    assert client.counts_of("BTC-USD") == Counts(2, 1)
+    assert client.counts_of("ETH-USD") == Counts(1, 0)
+    assert client.counts == Counts(3, 1)
+
+
+def test_a_long_wait_is_told_once(client_of):
+    """After a few seconds of failing, and not for every attempt of every thread."""
+    told = []
+    with lying((429, LIMITED[1], {"Retry-After": "7"}), LIMITED, GOOD) as server:
+        client = client_of(server.url)
+        with client.telling(told.append):
+            ask(client)
+        assert told == ["the exchange answers 429 'Public rate limit exceeded', waiting 7 s"]
+    with lying(LIMITED, GOOD) as server:
+        client = client_of(server.url)
+        with client.telling(told.append):
+            ask(client)
+    assert len(told) == 1
+
+
+def test_a_refused_connection_is_told_too(client_of):
+    """With what went wrong."""
+    told = []
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        client = client_of(f"http://127.0.0.1:{closed.getsockname()[1]}")
+        with client.telling(told.append), pytest.raises(FeedUnavailable):
+            ask(client)
+    assert len(told) >= 2
+    assert told[0].startswith("the exchange gives no answer: ")
+    assert "refused" in told[0]
 
 
 def test_no_network_is_told_soon_with_the_address(client_of):

@@ -181,11 +181,12 @@ def test_an_empty_answer_does_not_supersede_ticks():
         there = truth(DAYS[0], DAYS[0])
         frame = _frame(there)
         frame.index = frame.index - (frame.index[0].normalize() - np.datetime64(day))
-        store.insert("BTC-USD", BiTimestamp(day), frame)
+        store.insert("BTC-USD", BiTimestamp(day), frame, source=exchange.url)
         notes = []
         summary = download(store, client, "BTC-USD", day, day, on_note=notes.append)
     assert (summary.days, summary.days_in_doubt) == (0, 1)
     assert "kept" in notes[0]
+    assert "verify-source BTC-USD 2015-07-19 2015-07-19 --update --accept-deletions" in notes[0]
     assert len(store.select("BTC-USD")) == len(there)
     assert store.observations("BTC-USD") == ()
 

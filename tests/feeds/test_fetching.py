@@ -94,6 +94,7 @@ def test_nothing_new_is_asked_after_a_failure():
     with client_of(answer) as client, Fetch(client, windows, lambda: NOW) as fetch:
         answers = list(fetch)
     assert isinstance(fetch.error, FeedRefused)
+    assert set(fetch.refused) == {"BTC-USD"}
     assert all(given.candles is None for given in answers)
     assert len(answers) < len(windows)
     assert len(asked) <= len(answers)

@@ -80,6 +80,23 @@ def test_threads_share_one_bucket():
     assert watch.now == pytest.approx(19.9)
 
 
+def test_the_burst_is_saved_by_idling_alone():
+    """One who has just begun has none: the program before it may have used it up."""
+    watch = Watch()
+    bucket = TokenBucket(10, 5, clock=watch, sleep=watch.sleep)
+    assert [bucket.try_take() for _ in range(2)] == [True, False]
+    watch.sleep(0.4)
+    assert [bucket.try_take() for _ in range(5)] == [True] * 4 + [False]
+    watch.sleep(100)
+    assert [bucket.try_take() for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_an_exchange_begins_rested():
+    """It has not heard of anybody yet."""
+    bucket = TokenBucket(10, 3, clock=Watch(), rested=True)
+    assert [bucket.try_take() for _ in range(4)] == [True] * 3 + [False]
+
+
 @pytest.mark.parametrize(("rate", "burst"), [(0, 1), (-1, 1), (float("nan"), 1), (10, 0)])
 def test_a_bucket_that_cannot_be_is_refused(rate, burst):
     """A rate above 0, a burst of at least 1."""

@@ -13,7 +13,12 @@ from tests.clock import Clock
 from tests.tickstore.test_verbs import AT, bars, prices
 
 STORED = Path(__file__).parents[1] / "fixtures"
-TOKENS = {"format-1": "5-e9ea54d7", "format-2": "5-1da3074d", "format-3": "6-651c317d"}
+TOKENS = {
+    "format-1": "5-e9ea54d7",
+    "format-2": "5-1da3074d",
+    "format-3": "6-651c317d",
+    "format-4": "6-b9057163",
+}
 ANSWERS = {
     "format-1": {
         datetime(2019, 12, 31): [],
@@ -39,6 +44,8 @@ ANSWERS = {
         datetime(2020, 1, 1, 0, 0, 4): [4.0, 5.0, 3.0],
     },
 }
+ANSWERS["format-4"] = ANSWERS["format-3"]
+OUTCOMES = {"format-4": ["complete", "failed"]}
 
 
 @pytest.fixture(params=sorted(TOKENS))
@@ -68,7 +75,8 @@ def test_an_older_table_gives_its_answers(table, version):
     assert tickstore.token == TOKENS[version]
     assert answers(tickstore, version) == ANSWERS[version]
     assert tickstore.verify().empty
-    (seen,) = tickstore.observations("BTC-USD")
+    seen, *later = tickstore.observations("BTC-USD")
+    assert [seen.outcome, *(one.outcome for one in later)] == OUTCOMES.get(version, ["complete"])
     assert (seen.what, seen.rows, seen.end) == ("bars", 1, datetime(2019, 11, 2, tzinfo=UTC))
     assert tickstore.log()["who"].tolist() == ["quant@desk"] * int(TOKENS[version][0])
 
@@ -87,5 +95,5 @@ def test_an_older_table_can_be_written_on(table, version):
         assert answers(opened, version) == ANSWERS[version]
         assert prices(opened.select("BTC-USD")) == [*newest, 7.0]
         assert opened.symbols() == ["BTC-USD"]
-        assert len(opened.observations("BTC-USD")) == 1
+        assert len(opened.observations("BTC-USD")) == len(OUTCOMES.get(version, ["complete"]))
     assert tickstore.verify().empty

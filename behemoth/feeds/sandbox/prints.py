@@ -132,9 +132,8 @@ class Prints:
 
     def _end(self, product: str) -> int:
         """Give the day from which on nobody trades, or one that is later than any."""
-        delisted = getattr(self._market, "delisted", None)
-        last = None if delisted is None else delisted(product)
-        return sys.maxsize if last is None else int(last.toordinal() - EPOCH + 1)
+        last = self._market.delisted(product)
+        return sys.maxsize if last is None else last.toordinal() - EPOCH + 1
 
 
 def a_day(product: str) -> int:
