@@ -16,7 +16,8 @@ from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.summary import Progress, Shortfall, Summary
 from behemoth.feeds.trades import Page, Trades
-from behemoth.feeds.trades.downloading import TradesPlan, download_trades, plan_trades
+from behemoth.feeds.trades.downloading import download_trades
+from behemoth.feeds.trades.planning import TradesPlan, plan_trades
 from behemoth.feeds.trades.summary import TradesProgress, TradesSummary
 from behemoth.feeds.verification import Verification, VerifiedDay
 from behemoth.feeds.verifying import verify_source

@@ -10,8 +10,10 @@ import pytest
 
 from behemoth import LocalTickstore, MemoryTickstore
 from behemoth.errors import BadRequest, FeedUnavailable
-from behemoth.feeds import CoinbaseClient, download_trades
+from behemoth.feeds import CoinbaseClient, download, download_trades
 from behemoth.feeds.sandbox import Sandbox
+from behemoth.feeds.trades.seeking import Seeker
+from behemoth.feeds.trades.staging import Staging, place
 from behemoth.research import audit
 from tests.feeds.trading import NOON, Exchange, Gone, same, truth
 
@@ -62,8 +64,6 @@ def test_a_day_after_one_that_is_stored_begins_where_that_ended():
 def test_a_day_far_back_is_found_in_few_requests():
     """Among 100 million trades of four years; and by itself."""
     exchange = Exchange()
-    from behemoth.feeds.trades.seeking import Seeker
-
     for day in (date(2015, 7, 21), date(2016, 2, 29), date(2018, 1, 17)):
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 10**9
         exchange.asked.clear()
@@ -215,11 +215,11 @@ def test_a_damaged_page_is_asked_again(tmp_path):
     """Cut, or with one bit another."""
     exchange = Exchange()
     interrupted(tmp_path / "T", exchange)
-    for place, file in enumerate(staged(tmp_path / "T")):
+    for number, file in enumerate(staged(tmp_path / "T")):
         data = bytearray(file.read_bytes())
         data[-1] ^= 1
         file.unlink()
-        file.write_bytes(data[: len(data) - place % 2])
+        file.write_bytes(data[: len(data) - number % 2])
     with LocalTickstore(tmp_path / "T") as store:
         assert run(store, exchange).pages_kept == 0
         assert same(store.select(LTC), truth(LTC, HALLOWEEN, HALLOWEEN))
@@ -251,8 +251,6 @@ def test_pages_of_another_exchange_are_not_taken(tmp_path):
     """A sandbox's trades are never taken for the exchange's."""
     exchange = Exchange()
     interrupted(tmp_path / "T", exchange)
-    from behemoth.feeds.trades.staging import Staging, place
-
     with LocalTickstore(tmp_path / "T") as store:
         assert Staging(place(store), "http://exchange", LTC).dates() == {HALLOWEEN}
         assert Staging(place(store), "http://other", LTC).dates() == set()
@@ -283,9 +281,7 @@ def test_trades_that_vanish_at_the_exchange_do_not_vanish_here():
     """A day of which trades are stored is never made empty by one answer."""
     store, exchange = MemoryTickstore(), Exchange()
     run(store, exchange)
-    gone = Exchange(Gone(date(2019, 10, 30)))
-    with gone.client() as client:
-        other = type(client)("http://other", transport=client._asker._http._transport)
+    with Exchange(Gone(date(2019, 10, 30))).client("http://other") as other:
         summary = download_trades(store, other, LTC, HALLOWEEN, HALLOWEEN)
     assert (summary.days_in_doubt, summary.whole) == (1, False)
     assert len(store.select(LTC)) == 6000
@@ -314,8 +310,6 @@ def test_knowledge_starts_when_it_is_asked_to():
 
 def test_bars_of_stored_trades_are_the_candles_to_the_bit():
     """Rebuilt from what is stored, held against what the exchange serves."""
-    from behemoth.feeds import download
-
     trades, candles, exchange = MemoryTickstore(), MemoryTickstore(), Exchange()
     days = date(2019, 10, 29), HALLOWEEN
     run(trades, exchange, *days)

@@ -32,11 +32,11 @@ class Exchange:
         self.late = {}
         self.empty = 0
 
-    def client(self):
+    def client(self, url="http://exchange"):
         """A client that no rate slows down, and that rests for no time."""
         transport = httpx.MockTransport(self._answer)
         return CoinbaseClient(
-            "http://exchange",
+            url,
             rate=1e5,
             burst=10**5,
             sleep=lambda _: None,

@@ -1,7 +1,8 @@
 """Trades, every single one: what a page of them says, where a day lies, and how a table gets it.
 
-`values` reads pages, `seeking` finds the ids of a day, `staging` keeps pages until their day is
-whole, `downloading` joins it all, `summary` is what it tells. Candles do not live here.
+`values` reads pages, `planning` chooses days, `seeking` finds their ids, `staging` keeps pages
+until their day is whole, `gathering` asks for them, `downloading` commits days, `summary` is what
+it tells. Candles do not live here.
 """
 
 from behemoth.feeds.trades.values import (

@@ -2,7 +2,7 @@
 
 The exchange gives trades that are older than a cursor, and ids grow with time. Each answer shows
 up to 1,000 trades and their times; where the day begins is guessed by interpolation first, and by
-halving when that does not close in. What becomes of the ids is decided by `downloading`.
+halving when that does not close in. What becomes of the ids is decided by `gathering`.
 """
 
 from __future__ import annotations

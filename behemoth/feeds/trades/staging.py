@@ -2,7 +2,7 @@
 
 Each page is an object of its own below ``staging/`` in the table's folder, with a digest; it is
 flushed before it gets its name, so it is there in full or not at all. A page that is damaged, or
-that somebody removed, is only asked again. What is asked is decided by `downloading`.
+that somebody removed, is only asked again. What is asked is decided by `gathering`.
 """
 
 from __future__ import annotations
