@@ -225,8 +225,7 @@ class Sandbox:
     def _answer(self, asked: Asked, user_agent: str | None) -> Reply:
         """Give the right answer, or what a fault makes of it."""
         now, seconds = self.now, self.faults.refuses(asked.number)
-        if seconds and self._server is not None:
-            self._server.refuse(seconds)
+        if seconds and self._server is not None and self._server.refuse(seconds):
             self._record(None, faults=("refused",))
         if not user_agent:
             return Reply.of(rules.NO_USER_AGENT)

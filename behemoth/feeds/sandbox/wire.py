@@ -65,11 +65,18 @@ class Wire(ThreadingHTTPServer):
         """Whether the port is closed, or just about to be."""
         return self._refusing is not None
 
-    def refuse(self, seconds: float) -> None:
-        """Close the port for a while, and return when it is; what is under way is answered."""
-        self._closed.clear()
-        self._refusing = seconds
+    def refuse(self, seconds: float) -> bool:
+        """Close the port for a while, and return when it is; what is under way is answered.
+
+        Whether it was open: it is not closed again before that.
+        """
+        with self._lock:
+            if self.refusing:
+                return False
+            self._closed.clear()
+            self._refusing = seconds
         self._closed.wait(20 * POLL)
+        return True
 
     def _refuse(self, seconds: float) -> None:
         self.socket.close()
