@@ -16,7 +16,7 @@ from typing import Literal
 
 from behemoth.errors import BadName
 
-FOLDERS = ("tmp", "cache", "quarantine", "tags", "index", "log")
+FOLDERS = ("tmp", "cache", "staging", "quarantine", "tags", "index", "log")
 """Folders of a table beside its years, in the order of removal: the log, the truth, goes last."""
 
 What = Literal["revisions", "observations"]

@@ -44,6 +44,7 @@ ADRS = [
     "0007-fast-reads.md",
     "0008-the-index-is-a-tree-of-pages.md",
     "0009-a-frame-carries-its-receipt.md",
+    "0010-trades-keep-exact-integers-beside-floats.md",
 ]
 FORBIDDEN = [
     "/wo" + "rk/",

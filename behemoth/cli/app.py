@@ -36,6 +36,7 @@ COMMANDS = {
     "torture": "torture",
     "import": "import_candles",
     "import-legacy": "import_legacy",
+    "audit": "audit",
     "sandbox": "sandbox",
     "lab": "lab",
 }

@@ -10,11 +10,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from behemoth.cli import told
+from behemoth.cli.download_trades import check_what, download_trades
 from behemoth.cli.locking import alone
 from behemoth.cli.progress import Display, shown
 from behemoth.cli.read import table_folder
 from behemoth.cli.wanted import Wanted, read_symbols, told_apart
-from behemoth.errors import EnvironmentFailed, FeedUnavailable
+from behemoth.errors import BadRequest, EnvironmentFailed, FeedUnavailable
 from behemoth.feeds import (
     PUBLIC_RATE,
     PUBLIC_URL,
@@ -43,8 +44,11 @@ def download(
         Path, typer.Option("--db", envvar="BEHEMOTH_DB", help="The database: a folder of tables.")
     ] = Path("db"),
     table: Annotated[
-        str | None, typer.Option(help="The table; by default, named after the granularity.")
+        str | None, typer.Option(help="The table; by default, named after what is in it.")
     ] = None,
+    what: Annotated[
+        str, typer.Option(help="candles, or trades: every single one, in whole days.")
+    ] = "candles",
     granularity: Annotated[
         int, typer.Option(help="Seconds of a candle: 60, 300, 900, 3600, 21600 or 86400.")
     ] = 60,
@@ -92,7 +96,7 @@ def download(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Download candles from a Coinbase Exchange: what the table lacks, a commit for each day.
+    """Download candles or trades from a Coinbase Exchange: what a table lacks, a commit a day.
 
     A run that was interrupted goes on where it was: give the same command again. The candle that
     is still open is never stored, and a complete day is never asked for again. Many symbols take
@@ -109,6 +113,25 @@ def download(
     more = [] if symbols_file is None else read_symbols(symbols_file)
     today = datetime.now(UTC).date()
     wanted = told_apart(words or [], today, until=until, symbols=more, repair=repair)
+    if check_what(what) == "trades":
+        if wanted.first_day is None or wanted.last_day is None or repair:
+            raise BadRequest("trades are downloaded by their days; leave --repair out")
+        download_trades(
+            wanted.symbols,
+            wanted.first_day,
+            wanted.last_day,
+            db=db,
+            table=table,
+            known_from=known_from,
+            dry_run=dry_run,
+            rate=rate,
+            api_url=api_url,
+            as_json=as_json,
+            partial=partial,
+            quiet=quiet,
+            wait=wait,
+        )
+        return
     path = table_folder(db, table or table_name(granularity))
     # The downloader checks the policy's name, and says which there are.
     policy: KnownFrom = known_from  # type: ignore[assignment]

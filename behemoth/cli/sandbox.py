@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from behemoth.errors import BadRequest
-from behemoth.feeds.sandbox import Sandbox, Tape, read_tape
+from behemoth.feeds.sandbox import FAULTS, Faults, Sandbox, Tape, read_tape
+from behemoth.feeds.sandbox.faults import in_words
 
 
 def sandbox(
@@ -32,6 +33,14 @@ def sandbox(
     latency: Annotated[float, typer.Option(help="Seconds until each answer.")] = 0.0,
     rate: Annotated[float, typer.Option(help="Requests a second before a 429.")] = 10.0,
     burst: Annotated[int, typer.Option(help="Requests at once after a rest.")] = 15,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=RATE]",
+            help="Let something go wrong; may be given again. all is every fault without a date.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed is another night.")] = 0,
 ) -> None:
     """Run a sandbox exchange on 127.0.0.1 until Ctrl-C.
 
@@ -39,7 +48,12 @@ def sandbox(
     the same on every machine, or from recorded candles.
 
     Example: [bold]behemoth sandbox --port 8018[/bold]
+
+    Another: [bold]behemoth sandbox --fault all --fault empty=0.5 --seed 7[/bold]
+
+    What can go wrong, and how often unless told otherwise:
     """
+    faults = Faults.parse(fault or (), seed)
     market = None if candles is None else Tape(product, read_tape(candles))
     ended = threading.Event()
     before = {
@@ -48,7 +62,13 @@ def sandbox(
     }
     try:
         with Sandbox(
-            market, port=port, now=_time(now), latency=latency, rate=rate, burst=burst
+            market,
+            port=port,
+            now=_time(now),
+            latency=latency,
+            rate=rate,
+            burst=burst,
+            faults=faults,
         ) as exchange:
             typer.echo(f"sandbox exchange at {exchange.url}")
             first = exchange.market.products[0]
@@ -59,11 +79,24 @@ def sandbox(
             )
             while not ended.wait(3600):
                 pass
-            counted = sorted(exchange.counts.items())
-            typer.echo("answered " + (", ".join(f"{n} x {s}" for s, n in counted) or "nothing"))
+            _tell(exchange)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+sandbox.__doc__ = f"{sandbox.__doc__}" + "".join(
+    f"\n    - {name}: {in_words(fault)}\n" for name, fault in FAULTS.items()
+)
+
+
+def _tell(exchange: Sandbox) -> None:
+    """Say what was answered, and what of it the rate limit and the faults did."""
+    counted = ", ".join(f"{count} x {status}" for status, count in exchange.counts.items())
+    typer.echo(f"answered {counted or 'nothing'}; {exchange.over_limit} over the rate limit")
+    if exchange.faults.chosen:
+        met = ", ".join(f"{count} x {name}" for name, count in exchange.faults_met.items())
+        typer.echo(f"faults {met or 'none'}")
 
 
 def _time(text: str | None) -> datetime | None:

@@ -4,8 +4,9 @@
 say what comes back. `plan` decides what a download asks, `believing` whether an empty answer is
 true, `fetching` asks windows side by side, `downloader` stores the days, `summary` is what it
 tells. `verifying` asks again for what is `stored`, `settling` writes what came of it,
-`verification` is what it tells. `files` imports what people already have. `sandbox` is an exchange
-of our own on this machine. How a tickstore keeps ticks does not live here.
+`verification` is what it tells. `trades` does all of this for trades. `files` imports what people
+already have. `sandbox` is an exchange of our own on this machine. How a tickstore keeps ticks does
+not live here.
 """
 
 from behemoth.feeds.asking import Counts
@@ -24,6 +25,10 @@ from behemoth.feeds.files import (
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.summary import Progress, Shortfall, Summary
+from behemoth.feeds.trades import Page, Trades
+from behemoth.feeds.trades.downloading import download_trades
+from behemoth.feeds.trades.planning import TradesPlan, plan_trades
+from behemoth.feeds.trades.summary import TradesProgress, TradesSummary
 from behemoth.feeds.verification import Verification, VerifiedDay
 from behemoth.feeds.verifying import verify_source
 
@@ -38,20 +43,27 @@ __all__ = [
     "ImportProgress",
     "ImportSummary",
     "KnownFrom",
+    "Page",
     "Plan",
     "Progress",
     "Shortfall",
     "Summary",
     "TokenBucket",
+    "Trades",
+    "TradesPlan",
+    "TradesProgress",
+    "TradesSummary",
     "Verification",
     "VerifiedDay",
     "Window",
     "candle_format",
     "download",
     "download_many",
+    "download_trades",
     "import_candles",
     "parse_columns",
     "plan_download",
+    "plan_trades",
     "table_name",
     "verify_source",
 ]

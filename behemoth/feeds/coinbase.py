@@ -1,10 +1,11 @@
-"""The questions that the Coinbase Exchange answers: its time, and a window of candles.
+"""The questions that the Coinbase Exchange answers: its time, a window of candles, trades.
 
 How to ask is the business of `behemoth.feeds.asking`; what a body of candles says is read by
-`behemoth.feeds.candles`; which windows to ask is decided by `behemoth.feeds.plan`.
+`behemoth.feeds.candles`, one of trades by `behemoth.feeds.trades`; which windows to ask is decided
+by `behemoth.feeds.plan`.
 
-The rules are the exchange's own: https://docs.cdp.coinbase.com/exchange/ (product candles, rate
-limits).
+The rules are the exchange's own: https://docs.cdp.coinbase.com/exchange/ (product candles, product
+trades, rate limits).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from behemoth.errors import BadRequest
 from behemoth.feeds.answers import read_time
 from behemoth.feeds.asking import PATIENT, QUICK, Asker, Counts
 from behemoth.feeds.candles import Candles, Window, parse_candles
+from behemoth.feeds.trades.values import MAX_TRADES, Page, Trades, parse_trades
 
 PUBLIC_URL = "https://api.exchange.coinbase.com"
 PUBLIC_RATE = 10.0
@@ -152,6 +154,59 @@ class CoinbaseClient:
             str(window), path, params, read, effort=PATIENT, topic=window.product
         )
 
+    def trades(
+        self,
+        product: str,
+        *,
+        after: int | None = None,
+        limit: int = MAX_TRADES,
+        may_lack: bool = False,
+    ) -> Trades:
+        """Ask for the newest trades that are older than a cursor; there is no seek by time.
+
+        Parameters
+        ----------
+        product
+            The exchange's id, ``"BTC-USD"`` for instance.
+        after
+            A trade's id: only older trades are given. By default the newest of all.
+        limit
+            How many, 1 to 1000.
+        may_lack
+            Whether ids may be missing between others; else that is asked again like any answer
+            that is broken.
+
+        Raises
+        ------
+        BadRequest
+            When the limit or the cursor cannot be.
+        FeedRefused, FeedUnavailable
+            As `candles`.
+        FeedError
+            When a price or a size cannot be kept exactly.
+        """
+        if not 1 <= limit <= MAX_TRADES or (after is not None and after < 1):
+            raise BadRequest(
+                f"one request is for 1 to {MAX_TRADES} trades older than a trade's id, not for "
+                f"{limit} older than {after}"
+            )
+        newest = "" if after is None else f" before {after}"
+        return self._ask_trades(
+            f"{product!r}, trades{newest}",
+            product,
+            {"limit": str(limit)} | ({} if after is None else {"after": str(after)}),
+            lambda body: parse_trades(body, may_lack=may_lack),
+        )
+
+    def page(self, page: Page) -> Trades:
+        """Ask for one page of trades, again until all of them are there; raises as `trades`."""
+        return self._ask_trades(
+            str(page),
+            page.product,
+            {"after": str(page.last + 1), "limit": str(len(page))},
+            lambda body: parse_trades(body, may_lack=True).check(page),
+        )
+
     def abandoned(self) -> AbstractContextManager[None]:
         """Let no question wait or be retried within this block, in any thread.
 
@@ -168,6 +223,15 @@ class CoinbaseClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _ask_trades(
+        self, about: str, product: str, params: dict[str, str], parse: Callable[[bytes], Trades]
+    ) -> Trades:
+        def read(response: httpx.Response) -> Trades:
+            return parse(response.content)
+
+        path = f"/products/{product_segment(product)}/trades"
+        return self._asker.ask(about, path, params, read, effort=PATIENT, topic=product)
 
 
 def product_segment(product: str) -> str:

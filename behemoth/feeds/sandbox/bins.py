@@ -28,6 +28,9 @@ class Market(Protocol):
     def listed(self, product: str) -> Date:
         """Give the UTC day of a product's first trade."""
 
+    def delisted(self, product: str) -> Date | None:
+        """Give the UTC day after which nobody trades a product, if there is one."""
+
     def minutes(self, product: str, start: int, end: int) -> Table:
         """Give the candles of one minute that start in ``[start, end)``, as they end up."""
 

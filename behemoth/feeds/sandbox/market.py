@@ -56,12 +56,15 @@ class Instrument:
         Volume of a busy minute, in base currency.
     thinness
         How often a minute stays empty, against that of the busiest product.
+    delisted
+        UTC day of the last trade, if it has gone.
     """
 
     listed: Date
     years: Mapping[int, float]
     volume: float
     thinness: float
+    delisted: Date | None = None
 
 
 INSTRUMENTS: Mapping[str, Instrument] = {
@@ -131,6 +134,10 @@ class BuiltInMarket:
         """Give the UTC day of a product's first trade."""
         return INSTRUMENTS[product].listed
 
+    def delisted(self, product: str) -> Date | None:
+        """Give the UTC day after which nobody trades a product, if there is one."""
+        return INSTRUMENTS[product].delisted
+
     def minutes(self, product: str, start: int, end: int) -> Table:
         """Give the candles of one minute that start in ``[start, end)``."""
         first = max(start // DAY, self.listed(product).toordinal() - EPOCH)
@@ -156,7 +163,8 @@ def _day(product: str, number: int) -> Table:
     swing = np.abs(close - open_) / move
     # A product of uniforms has the long tail of real volume, without a logarithm.
     volume = instrument.volume * activity * (0.2 + swing) * rng.uniform() * rng.uniform()
-    volume = np.maximum(np.round(volume, 8), 1e-8)
+    # At least a unit for each of four trades: open, low, high and close.
+    volume = np.maximum(np.round(volume, 8), 4e-8)
     time = number * float(DAY) + np.arange(0, DAY, MINUTE)
     traded = rng.uniform() >= np.minimum(0.6, 0.012 * instrument.thinness / activity**2)
     traded &= ~_outage(rng)

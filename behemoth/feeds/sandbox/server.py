@@ -1,33 +1,32 @@
 """The sandbox exchange: a server on this machine that answers as the real exchange does.
 
-Sockets, threads, the clock, latency and the rate limit live here; what is answered is decided by
-`behemoth.feeds.sandbox.rules`.
+The clock, latency, the rate limit, the counts and the day's troubles live here; what is answered is
+decided by `rules`, how it is spoilt by `spoiling`, and `wire` has the sockets.
 """
 
 from __future__ import annotations
 
-import socket
-import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from datetime import date as Date
 from typing import Any, Self
 
 from behemoth.bitemporal import FIRST_DATE, LAST_DATE, knowledge_time
 from behemoth.errors import BadRequest, EnvironmentFailed
 from behemoth.feeds.ratelimit import TokenBucket
-from behemoth.feeds.sandbox import rules
-from behemoth.feeds.sandbox.bins import Market
+from behemoth.feeds.sandbox import reports, rules
+from behemoth.feeds.sandbox.bins import Market, Table, candles
+from behemoth.feeds.sandbox.faults import Faults
 from behemoth.feeds.sandbox.market import BuiltInMarket
-from behemoth.feeds.sandbox.rules import Answer
+from behemoth.feeds.sandbox.prints import Prints
+from behemoth.feeds.sandbox.spoiling import Asked, Reply, Rows, spoilt
+from behemoth.feeds.sandbox.troubled import Revising, Standing, Troubled
+from behemoth.feeds.sandbox.wire import HOST, Wire
 
-HOST = "127.0.0.1"
 RATE, BURST = 10.0, 15
 """What the real exchange allows to one address."""
 REMEMBERED = 100_000
@@ -71,6 +70,13 @@ class Sandbox:
         Requests a second, and at once after a rest, before a 429.
     clock
         Monotonic seconds.
+    faults
+        What goes wrong; by default, nothing.
+
+    Attributes
+    ----------
+    market : Market
+        What was traded in the end, with the troubles that `faults` lays over it.
 
     Examples
     --------
@@ -90,12 +96,18 @@ class Sandbox:
         rate: float = RATE,
         burst: int = BURST,
         clock: Callable[[], float] = time.monotonic,
+        faults: Faults | None = None,
     ) -> None:
         if not 0 <= port <= 65535:
             raise BadRequest(f"a port is a number from 0 to 65535, not {port}")
         if not 0 <= latency < float("inf"):
             raise BadRequest(f"latency is a number of seconds, not {latency}")
+        self.faults = faults or Faults()
         self.market = BuiltInMarket() if market is None else market
+        if not self.faults.chosen.keys().isdisjoint(Troubled.FAULTS):
+            self.market = Troubled(self.market, self.faults)
+        self._revising = Revising(self.market, self.faults)
+        self._prints = Prints(self.market)
         self._port = port
         self._latency = latency
         self._clock = clock
@@ -107,8 +119,12 @@ class Sandbox:
         self._closing = threading.Event()
         self._recording = threading.Lock()
         self._counts: Counter[int] = Counter()
+        self._faults_met: Counter[str] = Counter()
+        self._asked: Counter[str] = Counter()
+        self._number = 0
+        self._over_limit = 0
         self._requests: deque[Request] = deque(maxlen=REMEMBERED)
-        self._server: _Server | None = None
+        self._server: Wire | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -135,6 +151,27 @@ class Sandbox:
         with self._recording:
             return tuple(sorted(self._requests, key=lambda request: request.at))
 
+    @property
+    def over_limit(self) -> int:
+        """How many requests were answered 429 because they came too fast, not by a fault."""
+        with self._recording:
+            return self._over_limit
+
+    @property
+    def faults_met(self) -> dict[str, int]:
+        """How many answers each fault has spoilt, and how often the port was closed."""
+        with self._recording:
+            return dict(sorted(self._faults_met.items()))
+
+    @property
+    def revised(self) -> tuple[Standing, ...]:
+        """How the days stand that are revised, as far as they were asked."""
+        return self._revising.standings()
+
+    def truth(self, product: str, day: Date, granularity: int = 60) -> Table:
+        """Give a day's candles as they would be answered now; a table as in `bins`."""
+        return self._revising.truth(product, day, granularity, self.now.timestamp())
+
     def open(self) -> Self:
         """Begin to answer.
 
@@ -144,15 +181,13 @@ class Sandbox:
             When the port is taken.
         """
         try:
-            self._server = _Server((HOST, self._port), self)
+            self._server = Wire(self._port, self.answer, self._closing)
         except OSError as error:
             raise EnvironmentFailed(
                 f"port {self._port} of {HOST} cannot be opened: {error.strerror or error}; "
                 "choose another one, 0 is any that is free"
             ) from error
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="sandbox"
-        )
+        self._thread = threading.Thread(target=self._server.serve, name="sandbox")
         self._thread.start()
         return self
 
@@ -160,7 +195,6 @@ class Sandbox:
         """Stop answering, and end all connections."""
         self._closing.set()
         if self._server is not None and self._thread is not None:
-            self._server.shutdown()
             self._thread.join()
             self._server.hang_up()
             self._server.server_close()
@@ -171,94 +205,76 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def answer(self, target: str, user_agent: str | None) -> Answer:
-        """Answer one GET request, after the latency and within the rate."""
+    def answer(self, target: str, user_agent: str | None) -> Reply:
+        """Answer one GET request, after the latency, within the rate, with the faults it meets."""
+        if target.startswith(reports.PREFIX):
+            return Reply.of(
+                reports.report(target, self._report(), self.faults, self._revising, self.now)
+            )
         at = self._clock()
         if not self._bucket.try_take():
-            reply = rules.RATE_LIMITED
-        elif not user_agent:
-            reply = rules.NO_USER_AGENT
+            reply = Reply.of(rules.RATE_LIMITED)
+            self._record(Request(at, target, reply.status), over_limit=1)
         else:
-            reply = rules.answer(target, self.market, self.now)
-        with self._recording:
-            self._counts[reply.status] += 1
-            self._requests.append(Request(at, target, reply.status))
+            reply = self._answer(self._count(target), user_agent)
+            self._record(Request(at, target, reply.status), faults=reply.faults)
         if self._latency:
             self._closing.wait(self._latency)
         return reply
 
+    def _answer(self, asked: Asked, user_agent: str | None) -> Reply:
+        """Give the right answer, or what a fault makes of it."""
+        now, seconds = self.now, self.faults.refuses(asked.number)
+        if seconds and self._server is not None and self._server.refuse(seconds):
+            self._record(None, faults=("refused",))
+        if not user_agent:
+            return Reply.of(rules.NO_USER_AGENT)
+        span = rules.span_of(asked.target, self.market, now)
+        if span is None:
+            return spoilt(
+                self.faults,
+                asked,
+                lambda: rules.answer(asked.target, self.market, now, self._prints),
+            )
+        market = self._revising.seen(span.granularity)
 
-class _Server(ThreadingHTTPServer):
-    """Holds the connections, so that they can be ended."""
+        def before(count: int) -> Rows:
+            end = span.start - 1
+            start = span.start - count * span.granularity
+            table = candles(market, span.product, start, end, span.granularity, now.timestamp())
+            return rules.newest_first(table)
 
-    daemon_threads = False
-    request_queue_size = 128
+        answer = spoilt(self.faults, asked, lambda: rules.answer(asked.target, market, now), before)
+        if answer.usable:
+            over = min(span.end, int(now.timestamp()) - span.granularity)
+            self._revising.answered(span.product, span.granularity, span.start, over)
+        return answer
 
-    def __init__(self, address: tuple[str, int], sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self._connections: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        super().__init__(address, _Handler)
+    def _count(self, target: str) -> Asked:
+        """Number a request, where faults want to know."""
+        if not self.faults.chosen:
+            return Asked(0, target)
+        with self._recording:
+            asked = Asked(self._number, target, self._asked[target])
+            self._number += 1
+            self._asked[target] += 1
+        return asked
 
-    def server_bind(self) -> None:
-        """Bind without a look-up."""
-        # HTTPServer would look its own name up, which takes seconds where no name server answers.
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = HOST, self.server_address[1]
+    def _record(
+        self, request: Request | None, *, over_limit: int = 0, faults: tuple[str, ...] = ()
+    ) -> None:
+        with self._recording:
+            self._over_limit += over_limit
+            self._faults_met.update(faults)
+            if request is not None:
+                self._counts[request.status] += 1
+                self._requests.append(request)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Take a connection."""
-        with self._lock:
-            self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Let a connection go."""
-        with self._lock:
-            self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that went away; it may whenever it likes."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-    def hang_up(self) -> None:
-        """End all connections, so that the threads that listen to them end too."""
-        with self._lock:
-            for connection in self._connections:
-                with suppress(OSError):  # the client may have been quicker
-                    connection.shutdown(socket.SHUT_RDWR)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Speaks HTTP for the sandbox."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = 1 << 16  # headers and body leave in one piece
-    server: _Server
-
-    def do_GET(self) -> None:
-        """Answer a GET request."""
-        self._send(self.server.sandbox.answer(self.path, self.headers.get("User-Agent")))
-
-    def send_error(self, code: int, message: str | None = None, *_: object) -> None:
-        """Answer what is no GET request; the exchange's errors are JSON."""
-        self.close_connection = True
-        self._send(Answer(code, {"message": message or self.responses[code][0]}))
-
-    def version_string(self) -> str:
-        """Name the server."""
-        return "behemoth-sandbox"
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet: the sandbox counts instead."""
-
-    def _send(self, reply: Answer) -> None:
-        body = reply.encode()
-        self.send_response(reply.status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def _report(self) -> dict[str, Any]:
+        counts = self.counts
+        return {
+            "requests": sum(counts.values()),
+            "statuses": {str(status): count for status, count in counts.items()},
+            "over_limit": self.over_limit,
+            "faults": self.faults_met,
+        }

@@ -48,6 +48,12 @@ class Tape:
             raise KeyError(product)
         return datetime.fromtimestamp(self._time[0], UTC).date()
 
+    def delisted(self, product: str) -> Date | None:
+        """Give ``None``: that the tape ends says nothing about the product."""
+        if product != self._product:
+            raise KeyError(product)
+        return None
+
     def minutes(self, product: str, start: int, end: int) -> Table:
         """Give the candles that start in ``[start, end)``."""
         if product != self._product:
