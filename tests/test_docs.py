@@ -13,6 +13,7 @@ import pytest
 import behemoth
 from behemoth import __version__, research
 from tests import pages
+from tests.cli import running
 from tests.legacy.old_database import small
 from tests.pages import ROOT
 
@@ -105,7 +106,7 @@ def test_the_readme_names_every_command_and_no_other():
 
 
 def test_every_command_explains_itself_with_an_example():
-    shown = {name: run([*BEHEMOTH, name, "--help"], ROOT, PLAIN) for name in named()}
+    shown = {name: running.behemoth(name, "--help").stdout for name in named()}
     assert [name for name, text in shown.items() if f"behemoth {name}" not in text] == []
 
 
@@ -164,14 +165,5 @@ def named() -> set[str]:
 
 def offered() -> set[str]:
     """Give the commands that there are."""
-    table = run([*BEHEMOTH, "--help"], ROOT, PLAIN).partition("Commands")[2]
+    table = running.behemoth("--help").stdout.partition("Commands")[2]
     return set(re.findall(r"^[^a-z]*([a-z][a-z-]*) {2,}\S", table, re.MULTILINE))
-
-
-def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    """Run a command to its end and give what it printed."""
-    ended = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert ended.returncode == 0, f"{command[-6:]}\n{ended.stdout}\n{ended.stderr}"
-    return ended.stdout

@@ -59,6 +59,7 @@ def test_the_verbs_of_a_tickstore_are_these():
         *("insert", "select", "delete", "undelete", "observe", "insert_many", "transaction"),
         *("symbols", "versions", "revisions", "observations", "index", "log", "token"),
         *("diff", "vintages"),
+        *("coverage", "gaps"),
         *("at", "tag", "tags", "replay"),
         *("verify", "reindex", "copy", "splays", "to_parquet"),
         *("flush", "close", "destroy"),

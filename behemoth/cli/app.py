@@ -27,12 +27,14 @@ COMMANDS = {
     "log": "history",
     "diff": "history",
     "vintages": "history",
+    "gaps": "gaps",
     "tag": "states",
     "replay": "states",
     "verify": "maintain",
     "reindex": "maintain",
     "copy": "maintain",
     "torture": "torture",
+    "import": "import_candles",
     "import-legacy": "import_legacy",
     "sandbox": "sandbox",
     "lab": "lab",
@@ -48,10 +50,12 @@ class Commands(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, _ctx: Any, cmd_name: str) -> Any:
-        """Import a command; ``None`` where there is none of this name."""
+        """Import a command, or a group of commands; ``None`` where there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"behemoth.cli.{COMMANDS[cmd_name]}")
+        if isinstance(group := getattr(module, "app", None), typer.Typer):
+            return typer.main.get_command(group)
         settings = getattr(module, "PASSED_ON", None)
         alone = typer.Typer(
             rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False

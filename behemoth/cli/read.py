@@ -72,7 +72,7 @@ def no_table(db: Path, table: str) -> NotFound:
     return NotFound(f"no table {table!r} in {db}; fill it with: behemoth download, or see --db")
 
 
-def _known_at(as_of: str | None) -> str | datetime:
+def state_of(as_of: str | None) -> str | datetime:
     """Give the state that was asked for; an empty text, as of an unset variable, is not the newest.
 
     Raises
@@ -95,7 +95,7 @@ def symbols(
     Example: [bold]behemoth symbols --db db[/bold]
     """
     with open_table(db, table) as tickstore:
-        names = tickstore.symbols(_known_at(as_of))
+        names = tickstore.symbols(state_of(as_of))
     typer.echo(json.dumps(names) if as_json else "\n".join(map(printable, names)))
 
 
@@ -120,7 +120,7 @@ def select(
     --as-of 2019-11-02[/bold]
     """
     of = symbol[0] if len(symbol) == 1 else symbol
-    known_at = _known_at(as_of)
+    known_at = state_of(as_of)
     chosen = None if columns is None else columns.split(",")
     if output is not None and output.suffix not in (".csv", ".parquet"):
         raise BadRequest(f"{output} is neither .csv nor .parquet")
@@ -145,7 +145,7 @@ def deliver(frame: pd.DataFrame, *, csv: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(records(frame), allow_nan=False))
     elif csv:
-        _print_csv(frame)
+        print_csv(frame)
     else:
         _show(frame)
         typer.echo(str(receipt(frame)))
@@ -179,12 +179,12 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): plain(v) for k, v in row.items()} for row in named.to_dict("records")]
 
 
-def _print_csv(frame: pd.DataFrame) -> None:
+def print_csv(frame: pd.DataFrame, *, index: bool = True) -> None:
     """Print exactly what is there; but for eyes, control characters escaped."""
     if sys.stdout.isatty():
-        typer.echo(printable_lines(frame.to_csv(lineterminator="\n")), nl=False)
+        typer.echo(printable_lines(frame.to_csv(lineterminator="\n", index=index)), nl=False)
     else:
-        frame.to_csv(sys.stdout)
+        frame.to_csv(sys.stdout, index=index)
 
 
 def _show(frame: pd.DataFrame) -> None:

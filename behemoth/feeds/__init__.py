@@ -4,14 +4,23 @@
 say what comes back. `plan` decides what a download asks, `believing` whether an empty answer is
 true, `fetching` asks windows side by side, `downloader` stores the days, `summary` is what it
 tells. `verifying` asks again for what is `stored`, `settling` writes what came of it,
-`verification` is what it tells. `sandbox` is an exchange of our own on this machine. How a
-tickstore keeps ticks does not live here.
+`verification` is what it tells. `files` imports what people already have. `sandbox` is an exchange
+of our own on this machine. How a tickstore keeps ticks does not live here.
 """
 
 from behemoth.feeds.asking import Counts
 from behemoth.feeds.candles import Candles, Window, table_name
 from behemoth.feeds.coinbase import PUBLIC_RATE, PUBLIC_URL, CoinbaseClient
 from behemoth.feeds.downloader import download, download_many, plan_download
+from behemoth.feeds.files import (
+    PRESETS,
+    BadRow,
+    ImportProgress,
+    ImportSummary,
+    candle_format,
+    import_candles,
+    parse_columns,
+)
 from behemoth.feeds.plan import KnownFrom, Plan
 from behemoth.feeds.ratelimit import TokenBucket
 from behemoth.feeds.summary import Progress, Shortfall, Summary
@@ -19,11 +28,15 @@ from behemoth.feeds.verification import Verification, VerifiedDay
 from behemoth.feeds.verifying import verify_source
 
 __all__ = [
+    "PRESETS",
     "PUBLIC_RATE",
     "PUBLIC_URL",
+    "BadRow",
     "Candles",
     "CoinbaseClient",
     "Counts",
+    "ImportProgress",
+    "ImportSummary",
     "KnownFrom",
     "Plan",
     "Progress",
@@ -33,8 +46,11 @@ __all__ = [
     "Verification",
     "VerifiedDay",
     "Window",
+    "candle_format",
     "download",
     "download_many",
+    "import_candles",
+    "parse_columns",
     "plan_download",
     "table_name",
     "verify_source",

@@ -118,6 +118,7 @@ class Asker:
         self._clock = clock
         self._counts: dict[str, Counts] = {}
         self._counting = threading.Lock()
+        self._telling = threading.Lock()
         self._tell: Callable[[str], None] | None = None
         self._told_at = -math.inf
         self._http = httpx.Client(
@@ -264,7 +265,7 @@ class Asker:
             self._tell_of(failure, state.upcoming_sleep)
 
     def _tell_of(self, failure: PassingFailure, seconds: float) -> None:
-        with self._counting:
+        with self._telling:
             now = self._clock()
             if self._tell is None or now < self._told_at + TELL_EVERY:
                 return

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date as Date
 from datetime import datetime
 from functools import cache
+from threading import RLock
 from typing import Any, TypeVar
 
 from behemoth.errors import BadRequest, FeedError, FeedRefused
@@ -46,7 +47,7 @@ class Run:
         self._known_from = check_known_from(known_from)
         self._clock = clock
         self._on_progress = on_progress
-        self._on_note = on_note
+        self._on_note = _one_at_a_time(on_note)
         self._believer = Believer(client)
         self._before = client.counts
         self._asked_before: dict[str, Counts] = {}
@@ -205,6 +206,17 @@ def in_turn(sequences: Iterable[Iterable[T]]) -> Iterator[T]:
             yield item
             waiting.append(one)
             break
+
+
+def _one_at_a_time(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Let no two threads tell at once."""
+    lock = RLock()
+
+    def tell_alone(line: str) -> None:
+        with lock:
+            tell(line)
+
+    return tell_alone
 
 
 def _span(days: Sequence[Date]) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from behemoth import codec
 from behemoth.bitemporal import BiTimestamp, Observation, Revision
-from behemoth.errors import Conflict
+from behemoth.errors import BadFrame, Conflict
 from behemoth.feeds.fetching import FetchedDay
 from behemoth.feeds.stored import StoredDay
 from behemoth.feeds.verification import CHANGES, Outcome, VerifiedDay
@@ -125,6 +125,8 @@ class Settler:
             return finding.day(self._commit(finding))
         except Conflict:
             return finding.day(reason="another writer changed it meanwhile; verify it again")
+        except BadFrame as error:  # the symbol's ticks have no time zone, for instance
+            return finding.day(reason=f"it does not fit to what is stored: {error}")
 
     def _objection(self, finding: Finding) -> str:
         """Say why a day may not be made what the source says."""

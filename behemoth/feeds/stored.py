@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date as Date
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from behemoth.bitemporal import Observation, Revision, visible
 from behemoth.feeds.asked import check_unmixed
@@ -103,8 +103,19 @@ class Stored:
         BadRequest
             When ticks came from another source, or are of another granularity.
         """
-        sources = {day.source for day in self.days.values() if day.known is not None}
-        check_unmixed(self._product, self._otherwise(), sources - {""}, self._source, self._what)
+        sources = {
+            day.source
+            for date, day in self.days.items()
+            if day.known is not None
+            and day.source not in ("", self._source)
+            and not self._has_said(date, day.known.commit_time)
+        }
+        check_unmixed(self._product, self._otherwise(), sources, self._source, self._what)
+
+    def _has_said(self, date: Date, since: datetime) -> bool:
+        """Say whether the source has answered a day since ticks of another were stored."""
+        later = (seen for seen in self._observations if seen.asked_at > since)
+        return bool(complete_days(later, self._source, self._what, date, date))
 
     def _otherwise(self) -> list[Observation]:
         """Find what the source answered of stored days that it was never asked this for."""

@@ -175,21 +175,7 @@ class LocalStore(ObjectStore):
 
     def get(self, key: str) -> bytes:
         """Read one file whole; ``FileNotFoundError`` when there is no such object."""
-        path = self.where(key)
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                size = os.fstat(descriptor).st_size
-                data = os.read(descriptor, size + 1)  # one more: whatever it is, to its end
-                while len(data) < size and (more := os.read(descriptor, size - len(data))):
-                    data += more  # beyond the 2 GiB that one call gives
-                return data
-            finally:
-                os.close(descriptor)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            _fail("read", path, error)
+        return self._read(key, 0, None)
 
     def size(self, key: str) -> int:
         """Give the size of a file; one stat."""
@@ -198,14 +184,28 @@ class LocalStore(ObjectStore):
             return os.stat(path).st_size  # noqa: PTH116 - one call, no Path
 
     def get_range(self, key: str, start: int, size: int) -> bytes:
-        """Read a part of a file."""
+        """Read a part of a file; one open, one read, one close."""
+        return self._read(key, start, size)
+
+    def _read(self, key: str, start: int, size: int | None) -> bytes:
         path = self.where(key)
-        with _doing("read", path, FileNotFoundError):
+        try:
             descriptor = os.open(path, os.O_RDONLY)
             try:
-                return os.pread(descriptor, size, start)
+                if size is None:  # one more than there is now: whatever it is, to its end
+                    size = os.fstat(descriptor).st_size + 1
+                data = os.pread(descriptor, size, start)
+                while 0 < len(data) < size and (
+                    more := os.pread(descriptor, size - len(data), start + len(data))
+                ):
+                    data += more  # beyond the 2 GiB that one call gives
+                return data
             finally:
                 os.close(descriptor)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            _fail("read", path, error)
 
     def exists(self, key: str) -> bool:
         """Say whether the key is a file; one stat."""

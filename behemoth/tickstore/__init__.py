@@ -1,9 +1,10 @@
 """The one place that joins index, layout, codec, object store and clock.
 
-`catalogue` says what a table holds, `view` gives its ticks, `tickstore` has the verbs that write;
-`writer` is the commit protocol, `reader` the way back from files to frames, `state` what a process
-knows of the log, `moments` how a state is named, `receipts` what says which data made a frame,
-`checkpoints` the index on disk, `times` how the times of a request are read.
+`catalogue` says what a table holds, `covered` what is missing and why, `view` gives its ticks,
+`tickstore` has the verbs that write; `writer` is the commit protocol, `reader` the way back from
+files to frames, `state` what a process knows of the log, `moments` how a state is named, `receipts`
+what says which data made a frame, `checkpoints` the index on disk, `times` how the times of a
+request are read.
 """
 
 from behemoth.tickstore.receipts import Receipt, receipt

@@ -1,8 +1,8 @@
 """`Catalogue`: what a table holds, since when, who said so; and which state of it is shown.
 
-The ticks themselves are given by `behemoth.tickstore.view`. Decides nothing about time
-(`behemoth.bitemporal`); what a process knows of the table is in `behemoth.tickstore.state`. Nothing
-here writes.
+Which days were asked for is told by `behemoth.tickstore.covered`, and the ticks are given by
+`behemoth.tickstore.view`. Decides nothing about time (`behemoth.bitemporal`); what a process knows
+of the table is in `behemoth.tickstore.state`. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from behemoth.log import Tip
 from behemoth.stores import LocalStore, ObjectStore
 from behemoth.tickstore import copying, history, moments, times
 from behemoth.tickstore.images import Images
+from behemoth.tickstore.kinds import Seen
 from behemoth.tickstore.moments import AsOf, Moment
 from behemoth.tickstore.reader import Reader
 from behemoth.tickstore.state import State
@@ -259,9 +260,12 @@ class Catalogue:
         BadName
             When the symbol is no name.
         """
-        newest = self._refresh().number
-        said = self._state.observations(layout.check_name(symbol))
-        return tuple(seen for number, seen in said if number <= newest)
+        return tuple(seen for _, seen in self._seen(layout.check_name(symbol), self._moment()))
+
+    def _seen(self, symbol: str, moment: Moment) -> list[Seen]:
+        """Give what was observed of a symbol by a moment, with the numbers of the commits."""
+        newest = moments.number_at(self._store, moment)
+        return [each for each in self._state.observations(symbol) if each[0] <= newest]
 
     def _tip_of(self, state: str) -> Tip:
         """Find the commit that a token or tag names; times are refused."""

@@ -52,6 +52,8 @@ class Change:
         The version that must be the newest one; -1 for none; ``None`` for any.
     staged
         The store's handle of the staged splay.
+    aside
+        Bytes of the splay where they are staged alone, and not in memory any more; else 0.
     published
         The version under which the splay has been linked.
     after
@@ -71,6 +73,7 @@ class Change:
     if_changed: bool = False
     expected_version: int | None = None
     staged: str = ""
+    aside: int = 0
     published: int | None = None
     after: int | None = None
     aware: bool | None = None
@@ -81,6 +84,11 @@ class Change:
     def is_new(self) -> bool:
         """Whether it becomes a revision that is not committed yet."""
         return self.revision.commit == NEW
+
+    @property
+    def size(self) -> int:
+        """Bytes of the splay file."""
+        return self.aside or (0 if self.splay is None else self.splay.size)
 
     def key(self, version: int) -> str:
         """Name the splay file of a version."""
@@ -103,11 +111,19 @@ class Placer:
         self._state = state
 
     def stage(self, changes: Sequence[Change]) -> None:
-        """Make the bytes of all splays durable, without a name."""
-        splays = [(change, change.splay) for change in changes if change.splay is not None]
+        """Make the bytes of all splays durable, without a name; those put aside are."""
+        splays = [(c, c.splay) for c in changes if c.splay is not None and not c.aside]
         handles = self._store.stage_all([splay.data for _, splay in splays])
         for (change, _), staged in zip(splays, handles, strict=True):
             change.staged = staged
+
+    def put_aside(self, changes: Sequence[Change]) -> None:
+        """Stage the splays and hold their bytes no more."""
+        self.stage(changes)
+        for change in changes:
+            if change.splay is not None and not change.aside:
+                change.aside = change.splay.size
+                change.splay = replace(change.splay, data=b"")
 
     def outdated(self, changes: Sequence[Change], placed_after: int | None) -> Sequence[Change]:
         """Find the changes that commits after the one that they were placed after touched."""
@@ -171,7 +187,7 @@ class Placer:
                 rows=splay.rows,
                 first=splay.first,
                 last=splay.last,
-                size=splay.size,
+                size=change.size,
                 digest=splay.digest,
                 aware=splay.aware,
             )
@@ -207,9 +223,7 @@ class Placer:
         former, change.after = change.published, version
         while True:
             try:
-                change.staged = self._store.publish_again(
-                    change.staged, splay.data, change.key(version)
-                )
+                self._link(change, splay, change.key(version))
             except FileExistsError:
                 version += 1
                 if version > layout.LAST_VERSION:
@@ -221,14 +235,29 @@ class Placer:
                 continue
             change.published = version
             if former is not None:
-                self._remove(change.key(former), splay.data)
+                self._remove(change, former)
             return version
+
+    def _link(self, change: Change, splay: Splay, key: str) -> None:
+        """Give the staged splay a name; where it was tidied away, stage it again if it is held."""
+        if not change.aside:
+            change.staged = self._store.publish_again(change.staged, splay.data, key)
+            return
+        try:
+            self._store.publish(change.staged, key)
+        except FileNotFoundError:
+            raise EnvironmentFailed(
+                f"{self._store.where('tmp')} was emptied while a transaction kept ticks there, and "
+                "nothing was committed; try again",
+                symbol=change.symbol,
+                date=change.at.as_at_date,
+            ) from None
 
     def withdraw(self, changes: Sequence[Change]) -> None:
         """Take back names that were never committed."""
         for change in changes:
             if change.published is not None and change.splay is not None:
-                self._remove(change.key(change.published), change.splay.data)
+                self._remove(change, change.published)
                 change.published = change.after = None
 
     def discard(self, changes: Sequence[Change]) -> None:
@@ -237,12 +266,16 @@ class Placer:
             discard(self._store, change.staged)
             change.staged = ""
 
-    def _remove(self, key: str, data: bytes) -> None:
+    def _remove(self, change: Change, version: int) -> None:
         """Remove an own name that was never committed; left behind, it is a harmless orphan.
 
         In a table that was destroyed and made again meanwhile the name may be another's.
         """
+        if change.splay is None:
+            return
+        key = change.key(version)
         with suppress(EnvironmentFailed, FileNotFoundError):
+            data = self._store.get(change.staged) if change.aside else change.splay.data
             if self._store.get(key) == data:
                 self._store.remove(key)
 

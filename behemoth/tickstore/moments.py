@@ -94,6 +94,26 @@ def tip_of(store: ObjectStore, newest: Tip, token: str) -> Tip:
     return tip
 
 
+def number_at(store: ObjectStore, moment: Moment) -> int:
+    """Find the newest commit that had been made at a moment; 0 for none.
+
+    Revisions say themselves since when they are known; what else a commit brings is known since the
+    commit. Reads few entries, because their times rise.
+    """
+    tip, known_at = moment
+    if tip.time is None or tip.time <= known_at:
+        return tip.number
+    made, later = 0, tip.number
+    while later - made > 1:
+        middle = (made + later) // 2
+        there, _ = checkpoints.committed(store, middle)
+        if there.time is not None and there.time <= known_at:
+            made = middle
+        else:
+            later = middle
+    return made
+
+
 def check_tag_name(name: str) -> str:
     """Give the name back if it can name a tag.
 

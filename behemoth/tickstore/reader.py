@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date as Date
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -37,6 +38,8 @@ RUN = 8
 
 KEPT_ROWS = 100_000
 """Ticks from which on an answer is worth keeping."""
+
+EPOCH = index.EPOCH_DATE.toordinal()
 
 NEVER = -(10**9)
 """How often a symbol was asked for whose ticks cannot be kept."""
@@ -363,11 +366,11 @@ class Reader:
 
     def _sources(self, symbol: str, rows: Rows) -> list[Source]:
         """Say which files hold these rows of the index."""
-        digests = index.digests(rows)
+        digests, encoded = index.digests(rows), layout.encode_name(symbol)
         found = []
         for row, digest in zip(rows.tolist(), digests, strict=True):
-            date = index.EPOCH_DATE + timedelta(days=row[DATE])
-            key = layout.splay_key(symbol, date, row[SPLAY])
+            date = Date.fromordinal(EPOCH + row[DATE])
+            key = layout.encoded_splay_key(encoded, date, row[SPLAY])
             promise = codec.Promise(symbol, date, row[ROWS], row[SIZE], digest)
             found.append(Source(key, promise, row[VERSION]))
         return found
@@ -398,7 +401,7 @@ class Reader:
     def _data(self, source: Source, columns: Sequence[str] | None) -> bytes | codec.Sliced:
         """Give a file's bytes: all of them, or of a big one only those that are asked for."""
         if columns is None or source.promise.size <= HEAD:
-            return self._store.get(source.key)
+            return self._store.get_range(source.key, 0, source.promise.size + 1)
         return Ranges(self._store, source.key)
 
     def day(self, symbol: str, row: Rows, columns: Sequence[str] | None = None) -> Ticks:

@@ -308,8 +308,8 @@ class Tickstore(View):
     ) -> Transaction:
         """Begin a set of changes that is committed together, when its ``with`` block ends.
 
-        An exception in the block, or the end of the process, and nothing of it has happened. Until
-        the end the changes are kept in memory, compressed.
+        An exception in the block, or the end of the process, and nothing of it has happened. What
+        is inserted is kept compressed, in memory up to some 32 MiB and behind that in ``tmp/``.
 
         Parameters
         ----------
@@ -344,7 +344,10 @@ class Tickstore(View):
         ) -> list[Revision]:
             return self._commit(changes, observations, reason, commit_id)
 
-        return Transaction(self.timestamp_column, self._clock, commit)
+        writer = self._writer
+        return Transaction(
+            self.timestamp_column, self._clock, commit, writer.put_aside, writer.forget
+        )
 
     def _commit(
         self,

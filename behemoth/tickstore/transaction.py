@@ -20,6 +20,10 @@ from behemoth.tickstore import request
 from behemoth.tickstore.changes import Change
 
 Commit = Callable[[Sequence[Change], Sequence[Observation]], list[Revision]]
+Step = Callable[[Sequence[Change]], None]
+
+HELD = 1 << 25
+"""Bytes of splays that a transaction holds in memory; then it puts them aside."""
 
 
 class Transaction:
@@ -36,6 +40,8 @@ class Transaction:
         Gives the present, aware UTC.
     commit
         Commits what was gathered.
+    put_aside, forget
+        Bring the bytes of changes to where they will be committed from, and take them away again.
 
     Attributes
     ----------
@@ -44,11 +50,20 @@ class Transaction:
     """
 
     def __init__(
-        self, timestamp_column: str, clock: Callable[[], datetime], commit: Commit
+        self,
+        timestamp_column: str,
+        clock: Callable[[], datetime],
+        commit: Commit,
+        put_aside: Step,
+        forget: Step,
     ) -> None:
         self._timestamp_column = timestamp_column
         self._clock = clock
         self._commit = commit
+        self._put_aside = put_aside
+        self._forget = forget
+        self._held: list[Change] = []
+        self._bytes = 0
         self._changes: dict[tuple[str, Date], Change] = {}
         self._observations: list[Observation] = []
         self._begun = self._over = False
@@ -69,9 +84,14 @@ class Transaction:
         if kind is None:  # else what was raised in the block goes on
             self._check_open()
         self._over = True
-        if kind is None:
-            self.revisions = self._commit(list(self._changes.values()), self._observations)
-        self._changes.clear()
+        changes = list(self._changes.values())
+        try:
+            if kind is None:
+                self.revisions = self._commit(changes, self._observations)
+        finally:
+            self._forget(changes)
+            self._changes.clear()
+            self._held.clear()
 
     def insert(
         self,
@@ -111,6 +131,11 @@ class Transaction:
                 expected_version=newest,
             )
         )
+        self._bytes += splay.size
+        if self._bytes > HELD:
+            self._put_aside(self._held)
+            self._held.clear()
+            self._bytes = 0
 
     def delete(
         self,
@@ -155,6 +180,8 @@ class Transaction:
                 date=change.at.as_at_date,
             )
         self._changes[name] = change
+        if change.splay is not None:
+            self._held.append(change)
 
     def _check_open(self) -> None:
         if not self._begun:

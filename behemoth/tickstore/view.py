@@ -25,7 +25,7 @@ from behemoth.tickstore import (
     times,
     vintages,
 )
-from behemoth.tickstore.catalogue import Catalogue
+from behemoth.tickstore.covered import Covered
 from behemoth.tickstore.export import Output
 from behemoth.tickstore.moments import AsOf, Moment
 from behemoth.tickstore.parts import Span, by_rows
@@ -50,7 +50,7 @@ class Asked(NamedTuple):
     columns: tuple[str, ...] | None
 
 
-class View(Catalogue):
+class View(Covered):
     """A table of ticks to read: always the newest state, or one that is frozen (`at`)."""
 
     def at(self, state: AsOf) -> View:

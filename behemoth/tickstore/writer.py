@@ -139,6 +139,20 @@ class Writer:
         finally:
             self._placer.discard(changes)
 
+    def put_aside(self, changes: Sequence[Change]) -> None:
+        """Stage changes of a commit to come, and hold their bytes no more.
+
+        Raises
+        ------
+        EnvironmentFailed
+            When the store failed; what is staged stays so until it is forgotten.
+        """
+        self._placer.put_aside(changes)
+
+    def forget(self, changes: Sequence[Change]) -> None:
+        """Take away what is staged of changes; what was committed stands."""
+        self._placer.discard(changes)
+
     def retire(self, orphans: Sequence[str], reason: Reason) -> list[str]:
         """Fence splays that nobody committed: commit that their versions are never used.
 

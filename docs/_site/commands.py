@@ -7,7 +7,7 @@ a command is written down twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from docutils import nodes
@@ -28,14 +28,21 @@ class Commands(SphinxDirective):
         """Give the sections."""
         group: Any = get_command(app)
         sections = []
-        for name in COMMANDS:
-            command = group.get_command(None, name)
+        for name, command in every((name, group.get_command(None, name)) for name in COMMANDS):
             section = nodes.section(ids=[nodes.make_id(f"behemoth-{name}")])
             section += nodes.title(text=name)
             section += list(described(name, command))
             self.state.document.note_explicit_target(section)
             sections.append(section)
         return sections
+
+
+def every(commands: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Give commands, and behind a group of commands each of it."""
+    for name, command in commands:
+        yield name, command
+        for each, found in getattr(command, "commands", {}).items():
+            yield f"{name} {each}", found
 
 
 def described(name: str, command: Any) -> Iterator[nodes.Node]:
@@ -48,11 +55,13 @@ def described(name: str, command: Any) -> Iterator[nodes.Node]:
     yield literal("\n".join(shown), "text")
     for example in EXAMPLE.findall(text):
         yield literal("$ " + " ".join(example.split()), "console")
-    yield table(
+    rows = [
         [called(parameter), explained(parameter)]
         for parameter in command.params
         if parameter.name != "help"
-    )
+    ]
+    if rows:
+        yield table(rows)
 
 
 def usage(command: Any) -> Iterator[str]:
@@ -62,7 +71,7 @@ def usage(command: Any) -> Iterator[str]:
             word = parameter.name.upper()
             word += "..." if parameter.nargs == -1 else ""
             yield word if parameter.required else f"[{word}]"
-    yield "[OPTIONS]"
+    yield "COMMAND ..." if hasattr(command, "commands") else "[OPTIONS]"
 
 
 def called(parameter: Any) -> nodes.paragraph:

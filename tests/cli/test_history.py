@@ -8,7 +8,8 @@ from datetime import date
 import pandas as pd
 
 from behemoth import BiTimestamp, LocalTickstore
-from tests.cli.test_read import behemoth, run
+from tests.cli.running import behemoth
+from tests.cli.test_read import run
 
 BEFORE = "2020-01-01T00:30"
 

@@ -15,7 +15,7 @@ import pytest
 
 from behemoth import BiTimestamp, LocalTickstore
 from behemoth.layout import encode_name
-from tests.cli.test_read import behemoth
+from tests.cli.running import behemoth
 from tests.legacy.hostile import GETPID, HANG, poison
 from tests.legacy.old_database import D1, END, T1, bars, small
 

@@ -11,7 +11,8 @@ import pytest
 from behemoth import BiTimestamp, LocalTickstore
 from behemoth.layout import encode_name
 from tests.cli.conftest import TABLE
-from tests.cli.test_read import behemoth, run
+from tests.cli.running import behemoth
+from tests.cli.test_read import run
 from tests.tickstore.test_verbs import bars
 from tests.tickstore.test_verify import flip_time
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from datetime import date
 
 import pandas as pd
@@ -15,6 +13,7 @@ from typer.testing import CliRunner
 from behemoth import BiTimestamp, LocalTickstore, __version__
 from behemoth.cli.app import COMMANDS, app
 from tests.cli.conftest import TABLE
+from tests.cli.running import behemoth
 from tests.tickstore.test_verbs import bars
 
 
@@ -23,18 +22,6 @@ def run(db, *words):
     result = CliRunner().invoke(app, [*words, "--db", str(db)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
-
-
-def behemoth(*words, **env):
-    """Run the real command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "behemoth", *words],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        **env,
-    )
 
 
 def test_symbols_lists_what_there_is(db):

@@ -10,7 +10,7 @@ import pytest
 
 from behemoth import BiTimestamp, LocalTickstore, receipt
 from tests.cli.conftest import TABLE
-from tests.cli.test_read import behemoth
+from tests.cli.running import behemoth
 
 DAY = BiTimestamp(date(2019, 10, 31))
 

@@ -172,7 +172,7 @@ def bits(values) -> object:
     if isinstance(array.dtype, pd.CategoricalDtype):
         return (list(array.categories), array.ordered, array.codes.tolist())
     if array.dtype.kind in "Mm":
-        return (str(array.dtype), array.asi8.tolist())
+        return (str(array.dtype), array.asi8.tobytes())
     if array.dtype.kind == "O":
         return [None if pd.isna(text) else text for text in array]
     return (array.dtype.name, array.to_numpy().tobytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from datetime import UTC, date, datetime, timedelta
 
@@ -16,8 +17,9 @@ from behemoth.feeds import download, download_many
 from behemoth.feeds.candles import frame_of
 from behemoth.feeds.fetching import DOWN
 from behemoth.feeds.sandbox import Sandbox
-from tests.feeds.market import NOW, failing, impatient
+from tests.feeds.market import NOW, Cut, failing, impatient, seconds
 from tests.feeds.test_download import FAST, stored, truth
+from tests.profile import FULL
 
 DAYS = date(2019, 10, 26), date(2019, 10, 31)
 BAD = "2019-10-28T10:00:00Z"
@@ -131,6 +133,29 @@ def test_a_refused_product_has_nothing_written():
     assert (two.days, two.refused, two.is_complete) == (6, None, True)
     assert store.observations("NOPE-USD") == ()
     assert len(wire.candles("NOPE-USD")) < 40
+
+
+def test_one_empty_answer_in_five_gets_no_wrong_day_into_the_table():
+    """Days before the listing, a hole and all others are what the market traded."""
+    first, last = (date(2018, 10, 1), DAYS[1]) if FULL else (date(2019, 9, 1), DAYS[1])
+    listing, hole = seconds(2019, 9, 7, 9), (seconds(2019, 10, 3, 7), seconds(2019, 10, 6, 1))
+    market = Cut((listing, hole[0]), (hole[1], 2**40))
+    chance, lock = random.Random(5), threading.Lock()  # noqa: S311 - lies are no secrets
+
+    def empty_now_and_then(request):
+        with lock:
+            lies = chance.random() < 0.2
+        return httpx.Response(200, json=[]) if lies and "candles" in request.url.path else None
+
+    store = MemoryTickstore()
+    with Sandbox(market, **FAST) as exchange:
+        client, wire = impatient(exchange, empty_now_and_then)
+        with client:
+            summary = download(store, client, "BTC-USD", first, last)
+    expected = market.minutes("BTC-USD", listing, seconds(2019, 11, 1))
+    assert np.array_equal(stored(store), expected)
+    assert summary.is_complete
+    assert len(wire.asked) < 1.5 * len(set(wire.candles())) + 30
 
 
 def shorter(first, count):

@@ -460,6 +460,15 @@ def test_what_came_from_another_source_is_not_compared():
             it.verify(supersede=True)
 
 
+def test_what_was_superseded_on_purpose_is_compared_from_then_on():
+    """Also the days that were the same, and got no version of the new source."""
+    with scene() as it, opened(it.market) as other, fast(other) as client:
+        it.client = client
+        it.market.put([NOON, 1, 2, 1, 2, 3])
+        assert it.verify(update=True, supersede=True).versions_written == 1
+        assert outcomes(it.verify(update=True)) == ["same"] * 3
+
+
 def test_candles_of_another_length_are_not_compared():
     with scene() as it, pytest.raises(BadRequest, match=r"candles/60.*candles/300"):
         it.verify(granularity=300)
@@ -476,6 +485,21 @@ def test_a_correction_by_hand_is_compared_and_kept():
         assert (kept.settled, kept.versions_written) == (False, 0)
         assert it.verify(update=True, supersede=True).settled
         assert it.stored().tobytes() == it.market.table.tobytes()
+
+
+def test_ticks_without_a_time_zone_are_compared_by_their_instants():
+    """They cannot be superseded by ticks that have one; that is told, and stops nothing else."""
+    with scene() as it:
+        store, aware = MemoryTickstore(clock=Clock()), it.store.select("BTC-USD")
+        for day in (FIRST, MIDDLE):
+            ticks = aware.loc[str(day)].tz_localize(None)
+            store.insert("BTC-USD", BiTimestamp(day), ticks, source=it.exchange.url)
+        it.store = store
+        it.market.put([NOON, 1, 2, 1, 2, 3])
+        asked = it.verify(update=True)
+        assert outcomes(asked) == ["same", "differs", "not stored"]
+        assert found(asked) == {(NOON, "changed")}
+        assert "time zone" in asked.days.loc[str(MIDDLE), "reason"]
 
 
 def test_an_undeleted_day_is_of_whom_it_was_before():

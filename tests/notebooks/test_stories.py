@@ -123,7 +123,11 @@ def test_a_page_that_draws_nothing_is_found_out(tmp_path):
 def assert_quality(notebook):
     """The longest hole, four odd rows, four of them corrected, and the original kept."""
     cells = code(notebook)
-    assert list(figures(notebook)) == ["gaps-plot", "hole-plot", "odd-plot", "noise-plot"]
+    assert list(figures(notebook)) == [
+        *("gaps-plot", "hole-plot", "coverage", "odd-plot", "noise-plot"),
+    ]
+    # with the minutes of the last day that lie behind its last candle
+    assert shown(cells["coverage"]).startswith("473 unknown")
     longest = re.search(r"<th>0</th>.*?<td>(\d+)</td>\s*</tr>", shown(cells["gaps"]), re.DOTALL)
     assert longest[1] == "101"
     assert len(re.findall(r"<th>2018-", shown(cells["odd"]))) == 4

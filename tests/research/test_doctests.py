@@ -21,7 +21,7 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("name", ["", ".bars", ".joins", ".days", ".book"])
+@pytest.mark.parametrize("name", ["", ".bars", ".joins", ".days", ".book", ".calendar"])
 def test_the_examples_hold(name):
     module = importlib.import_module(f"behemoth.research{name}")
     found = doctest.testmod(module, extraglobs=NAMES)
@@ -30,7 +30,7 @@ def test_the_examples_hold(name):
 
 
 def test_the_names_of_research_are_these():
-    assert research.__all__ == ["asof_join", "bars", "book", "days"]
+    assert research.__all__ == ["asof_join", "bars", "book", "coverage_calendar", "days"]
     public = {name for name in vars(research.book) if not name.startswith("_")}
     assert {"book_at", "best", "depth"} <= public
 

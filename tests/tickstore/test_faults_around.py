@@ -42,6 +42,7 @@ READS: dict[str, Callable[[Tickstore], Any]] = {
     "symbols": lambda table: table.symbols(),
     "revisions": lambda table: table.revisions(B),
     "observations": lambda table: [table.observations(symbol) for symbol in SYMBOLS],
+    "gaps": lambda table: table.gaps(A, granularity=60).to_dict("list"),
     "log": lambda table: table.log().to_dict("list"),
     "token": lambda table: table.token,
 }

@@ -118,6 +118,7 @@ VERBS = {
     "index": lambda t, _: t.index,
     "symbols": lambda t, _: t.symbols(),
     "observations": lambda t, _: t.observations("A"),
+    "gaps": lambda t, _: t.gaps("A", granularity=60),
     "log": lambda t, _: t.log(),
     "insert": lambda t, _: t.insert("A", NEXT, bars(5.0), if_changed=True),
     "delete": lambda t, _: t.delete("A", NEXT),
@@ -357,6 +358,8 @@ def test_what_cannot_be_a_name_is_refused_by_every_verb(store, name):
         lambda: store.versions(name),
         lambda: store.revisions(name),
         lambda: store.observations(name),
+        lambda: store.coverage(name),
+        lambda: store.gaps(name),
         lambda: store.log(name),
     ):
         with pytest.raises(errors.BadName) as caught:

@@ -16,6 +16,7 @@ import pytest
 from behemoth import BiTimestamp, LocalTickstore
 from behemoth.log import seal, unseal
 from behemoth.tickstore import images
+from tests.codec.strategies import assert_same as same_bits
 from tests.profile import FULL
 
 DAYS = 80
@@ -77,9 +78,7 @@ def is_mapped(frame):
 
 def assert_same(warm, path, **query):
     """Both give the same frame."""
-    pd.testing.assert_frame_equal(
-        warm.select("A", **query), cold(path).select("A", **query), check_freq=False
-    )
+    same_bits(warm.select("A", **query), cold(path).select("A", **query))
 
 
 def test_an_image_is_written_at_the_second_asking_and_not_without_leave(path):
@@ -166,8 +165,8 @@ def test_a_frame_survives_its_image(warm):
     for _ in range(3):
         warm.select("A")
     warm.destroy()
-    pd.testing.assert_frame_equal(frame, expected)
-    pd.testing.assert_frame_equal(held, held_expected)
+    same_bits(frame, expected)
+    same_bits(held, held_expected)
 
 
 @pytest.mark.sweep
@@ -198,7 +197,7 @@ def test_damage_is_found_and_the_splays_answer(path):
                 (folder / name).write_bytes(data)
             fresh = LocalTickstore(path)
             for _ in range(3):
-                pd.testing.assert_frame_equal(fresh.select("A"), expected)
+                same_bits(fresh.select("A"), expected)
             assert is_mapped(fresh.select("A"))
 
 
@@ -326,15 +325,16 @@ def test_the_images_of_a_table_take_a_bounded_space(path, monkeypatch):
 
 
 READER = """
-import sys, pandas as pd
+import sys
 from behemoth import LocalTickstore
+from tests.codec.strategies import assert_same
 store, plain = LocalTickstore(sys.argv[1]), LocalTickstore(sys.argv[1], cache=False)
 for _ in range(4):
     found, token = store.select("A"), store.token
     time = store.log(limit=1)["time"].max()
     left = store.select("A", as_of_time=time)
     right = plain.select("A", as_of_time=time)
-    pd.testing.assert_frame_equal(left, right, check_freq=False)
+    assert_same(left, right)
 print("same")
 """
 

@@ -39,6 +39,8 @@ def everything(view, names=("A", "B")):
         *(view.versions(name) for name in names),
         *(view.revisions(name) for name in names),
         *(view.observations(name) for name in names),
+        *(view.coverage(name) for name in names),
+        *(view.gaps(name, granularity=60) for name in names),
         view.log(),
         view.tags(),
     ]
