@@ -42,6 +42,15 @@ COMMANDS = {
 """Each command, and the module of this package that it is in."""
 
 
+def _explained(offered: typer.Typer) -> Any:
+    """Make the command; the lines of its help end where the terminal does, not the docstring."""
+    command: Any = typer.main.get_command(offered)
+    for each in [command, *getattr(command, "commands", {}).values()]:
+        paragraphs = (each.help or "").split("\n\n")
+        each.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return command
+
+
 class Commands(TyperGroup):
     """Offers `COMMANDS`, and ends in one line when it is stopped."""
 
@@ -55,7 +64,7 @@ class Commands(TyperGroup):
             return None
         module = import_module(f"behemoth.cli.{COMMANDS[cmd_name]}")
         if isinstance(group := getattr(module, "app", None), typer.Typer):
-            return typer.main.get_command(group)
+            return _explained(group)
         settings = getattr(module, "PASSED_ON", None)
         alone = typer.Typer(
             rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False
@@ -63,7 +72,7 @@ class Commands(TyperGroup):
         alone.command(cmd_name, context_settings=settings)(
             getattr(module, cmd_name.replace("-", "_"))
         )
-        return typer.main.get_command(alone)
+        return _explained(alone)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""

@@ -194,10 +194,10 @@ class LocalStore(ObjectStore):
             try:
                 if size is None:  # one more than there is now: whatever it is, to its end
                     size = os.fstat(descriptor).st_size + 1
-                data = os.pread(descriptor, size, start)
-                while 0 < len(data) < size and (
-                    more := os.pread(descriptor, size - len(data), start + len(data))
-                ):
+                if start:
+                    os.lseek(descriptor, start, os.SEEK_SET)
+                data = os.read(descriptor, size)
+                while 0 < len(data) < size and (more := os.read(descriptor, size - len(data))):
                     data += more  # beyond the 2 GiB that one call gives
                 return data
             finally:
