@@ -148,6 +148,7 @@ def kept(table, day):
     return {f"?after={int(name.rpartition('-')[2]) + 1}&" for name in names}
 
 
+@pytest.mark.sweep
 def test_a_download_that_is_killed_three_times_goes_on_mid_day(tmp_path):
     """No page that was kept is asked again, and all is equal to the truth.
 

@@ -152,6 +152,7 @@ def test_an_update_waits_for_nobody_and_a_mere_look_needs_no_lock(place):
         assert run(*words).returncode == 0
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_an_update_that_was_stopped_takes_each_day_once(place, blow):
     """Ctrl-C says what holds; after kill -9 too the next run takes what is left."""

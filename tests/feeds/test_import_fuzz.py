@@ -37,6 +37,7 @@ def assert_holds(store, symbol, rows):
     assert np.array([values for _, values in rows]).tobytes() == frame.to_numpy().tobytes()
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_thousand_spoiled_files_are_refused_by_name_or_imported_exactly(store, tmp_path):
     """As a slow reader says that shares no code; a refusal changes nothing."""

@@ -145,6 +145,7 @@ def truth_of(url, days):
     return np.array([row for of_day in rows for row in of_day], dtype=float)
 
 
+@pytest.mark.sweep
 def test_a_download_through_everything_ends_complete_and_true(tmp_path):
     """Every day, every minute once, to the bit, and never too fast."""
     began, clean, db = time.monotonic(), clean_requests(tmp_path), tmp_path / "db"
