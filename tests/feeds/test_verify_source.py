@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,7 +97,7 @@ def test_a_changed_a_new_and_a_vanished_row_are_shown_with_both_values():
         assert rows.loc["changed", ("close", "source")] == before + 0.125
         assert np.isnan(rows.loc["new", ("close", "stored")])
         assert np.isnan(rows.loc["vanished", ("close", "source")])
-        assert set(rows["date", ""]) == {np.datetime64(MIDDLE)}
+        assert set(rows["date", ""]) == {pd.Timestamp(MIDDLE)}
         assert list(rows["date", ""].index) == ["vanished", "changed", "new"]
         day = asked.days.loc[str(MIDDLE)]
         assert (day["changed"], day["new"], day["vanished"]) == (1, 1, 1)
@@ -133,7 +134,7 @@ def test_an_update_takes_the_days_that_differ_and_both_states_are_readable():
         clock.tick(3600)
         asked = it.verify(update=True, clock=clock)
         assert (asked.settled, asked.versions_written) == (True, 1)
-        assert asked.days["written"].dropna().to_dict() == {np.datetime64(MIDDLE): 1}
+        assert asked.days["written"].dropna().to_dict() == {pd.Timestamp(MIDDLE): 1}
         assert it.stored().tobytes() == it.market.table.tobytes()
         assert it.stored(as_of_time="before").tobytes() == old.tobytes()
         an_hour_ago = clock.now - timedelta(minutes=30)
