@@ -30,6 +30,10 @@ MOST = 8
 """Empty answers to one window that end the asking."""
 
 
+class AtOdds(FeedUnavailable):
+    """A window stays empty although wider candles show trades in it: the exchange is not down."""
+
+
 class Asks(Protocol):
     """Whoever answers a window, `behemoth.feeds.CoinbaseClient` for one."""
 
@@ -120,8 +124,8 @@ class Believer:
         Raises
         ------
         FeedRefused, FeedUnavailable
-            As the client does; and `FeedUnavailable` if the window stays empty although wider
-            candles show trades in it.
+            As the client does; and `AtOdds` if the window stays empty although wider candles show
+            trades in it.
         """
         verdict: Verdict = "unclear"
         for _ in range(MOST):
@@ -134,7 +138,7 @@ class Believer:
                 return candles
         if verdict == "unclear":
             return candles
-        raise FeedUnavailable(
+        raise AtOdds(
             f"{window}: answered empty {MOST} times, but wider candles show trades in it; "
             "the exchange is at odds with itself, try again later"
         )

@@ -20,7 +20,7 @@ from typing import Self
 import pandas as pd
 
 from behemoth.errors import FeedError, FeedRefused, FeedUnavailable
-from behemoth.feeds.believing import Believer
+from behemoth.feeds.believing import AtOdds, Believer
 from behemoth.feeds.candles import Candles, Window, joined
 from behemoth.feeds.coinbase import CoinbaseClient
 from behemoth.feeds.plan import PlannedDay
@@ -32,8 +32,8 @@ AHEAD = 256
 """Windows under way at most, counted from the oldest that is not answered: when a single one is
 tried again and again, the others go on for a while, and memory stays bounded."""
 DOWN = 10
-"""Windows that fail for good one after the other, none answered in between, before the exchange
-counts as down; more than a day has."""
+"""Windows without a usable answer one after the other before the exchange counts as down; more than
+a day has. An empty answer is one, believed or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class Fetch:
     """Fetch windows by threads; iterate to get the answers in the order of the windows.
 
     A window that fails for good costs only itself. A refusal ends its product: no more of it is
-    asked. When many windows in a row have failed, nothing more is asked at all. What was answered
-    by then is still handed on.
+    asked. When many windows in a row got no usable answer, nothing more is asked at all. What was
+    answered by then is still handed on.
 
     Leaving it as a context manager ends all threads, without waiting for retries.
 
@@ -186,6 +186,8 @@ class Fetch:
             self.error = self.error or error
             if isinstance(error, FeedRefused):
                 self.refused.setdefault(window.product, error)
+            elif isinstance(error, AtOdds):  # it was answered
+                self._failed_in_a_row = 0
             elif isinstance(error, FeedUnavailable):
                 self._failed_in_a_row += 1
                 if self._failed_in_a_row >= DOWN:
