@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import date
 
 import pytest
@@ -11,6 +12,14 @@ from tests.clock import Clock
 from tests.tickstore.test_verbs import bars
 
 TABLE = "COINBASE_PRO_ONE_MIN_BINS"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard():
+    """Whoever runs the tests in the background may have them, and what they start, ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

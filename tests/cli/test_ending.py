@@ -34,7 +34,10 @@ def stopped_at(path, command, **options):
                 time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         os.close(writer)  # it may be on its way to read, and would then wait, signal or not
-        _, said = process.communicate(timeout=60)
+        try:
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     return process.returncode, said
 
 
