@@ -1,8 +1,9 @@
-"""Images: the ticks of a symbol's latest state, decoded and mapped into memory.
+"""Images: the ticks of a symbol in one of its states, decoded and mapped into memory.
 
-An image is a cache below ``cache/SYMBOL/``: one file of plain values for each column, and a
-manifest that says which splays they hold. A splay never changes, so an image is never stale; it is
-only behind, or of days that have been superseded.
+An image is a cache: one file of plain values for each column, and a manifest that says which splays
+they hold. That of the latest state is below ``cache/SYMBOL/``, that of a former one, which some day
+has since left, below ``cache/SYMBOL@STATE/``. A splay never changes, so an image is never stale; it
+is only behind, or of days that have been superseded.
 
 - A file is appended to behind what any manifest says of it, or unlinked; never patched, never cut.
   So a frame that somebody holds neither changes nor dies.
@@ -100,12 +101,6 @@ class Image:
     def __post_init__(self) -> None:
         self.ends = np.concatenate([[0], np.cumsum(self.days["rows"])]).astype(np.int64)
 
-    def places(self, wanted: Days) -> npt.NDArray[np.intp]:
-        """Find splays; -1 for those that it does not hold."""
-        found = np.searchsorted(self.days["date"], wanted["date"])
-        found[found == len(self.days)] = 0
-        return np.where(self.days[found] == wanted, found, -1) if len(self.days) else found - 1
-
     def ticks(self, first: int, last: int, names: Sequence[str] | None = None) -> Ticks:
         """Map the ticks of the days from one place to another.
 
@@ -163,6 +158,18 @@ class Image:
         return low, int(np.searchsorted(ends, end, side="left")) + 1
 
 
+def places(held: Days, wanted: Days) -> npt.NDArray[np.intp]:
+    """Find splays among those that are held; -1 for those that are not."""
+    found = np.searchsorted(held["date"], wanted["date"])
+    found[found == len(held)] = 0
+    return np.where(held[found] == wanted, found, -1) if len(held) else found - 1
+
+
+def name_of(days: Days) -> str:
+    """Name the state in which these splays are what is known."""
+    return xxhash.xxh3_64_hexdigest(days.tobytes())
+
+
 class Images:
     """The images of one table.
 
@@ -177,15 +184,16 @@ class Images:
     def __init__(self, folder: Path, writable: bool = True) -> None:
         self._folder = folder
         self.writable = writable
-        self._known: dict[str, tuple[tuple[int, int], Image]] = {}
+        self._known: dict[Path, tuple[tuple[int, int], Image]] = {}
 
-    def find(self, symbol: str) -> Image | None:
-        """Find a symbol's image, as it is now."""
-        manifest = self._of(symbol) / "manifest.json"
+    def find(self, symbol: str, state: str = "") -> Image | None:
+        """Find a symbol's image as it is now: of the latest state, or of the one of this name."""
+        folder = self._of(symbol, state)
+        manifest = folder / "manifest.json"
         try:
             status = manifest.stat()
             stamp = status.st_ino, status.st_mtime_ns
-            known = self._known.get(symbol)
+            known = self._known.get(folder)
             if known is not None and known[0] == stamp:
                 return known[1]
             image = _read(manifest)
@@ -196,26 +204,29 @@ class Images:
         except FileNotFoundError:
             return None
         except (OSError, Corrupt, ValueError, KeyError, TypeError, OverflowError):
-            self.drop(symbol)
+            self.drop(symbol, state)
             return None
         if known is not None and known[1].generation == image.generation:
             image.checked = known[1].checked
-        self._known[symbol] = stamp, image
+        self._known[folder] = stamp, image
         return image
 
-    def drop(self, symbol: str) -> None:
+    def drop(self, symbol: str, state: str = "") -> None:
         """Unlink an image that is damaged; whoever has it mapped keeps it."""
-        self._known.pop(symbol, None)
+        folder = self._of(symbol, state)
+        self._known.pop(folder, None)
         if self.writable:
-            shutil.rmtree(self._of(symbol), ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, symbol: str, days: Days, ticks: Ticks) -> None:
+    def keep(self, symbol: str, state: str, days: Days, ticks: Ticks) -> None:
         """Write an image, or append to the one that is there; give up where that is not possible.
 
         Parameters
         ----------
         symbol
             Whose.
+        state
+            The name of a former state; empty for the latest.
         days
             The splays, by date.
         ticks
@@ -224,7 +235,7 @@ class Images:
         size = ticks.times.nbytes + sum(column.values.nbytes for column in ticks.columns)
         if not self.writable or size > LIMIT:
             return
-        folder = self._of(symbol)
+        folder = self._of(symbol, state)
         with suppress(OSError):  # a full disk, or one that may not be written: go without
             if self._folder.is_symlink() or folder.is_symlink():
                 return
@@ -232,10 +243,9 @@ class Images:
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(folder / "lock") as locked:
                 if locked:
-                    self._keep(folder, symbol, days, ticks)
+                    self._keep(folder, self.find(symbol, state), days, ticks)
 
-    def _keep(self, folder: Path, symbol: str, days: Days, ticks: Ticks) -> None:
-        image = self.find(symbol)
+    def _keep(self, folder: Path, image: Image | None, days: Days, ticks: Ticks) -> None:
         described = [column.schema for column in ticks.columns]
         if (
             image is None
@@ -286,8 +296,8 @@ class Images:
             shutil.rmtree(folder, ignore_errors=True)
             total -= sizes[folder]
 
-    def _of(self, symbol: str) -> Path:
-        return self._folder / layout.encode_name(symbol)
+    def _of(self, symbol: str, state: str) -> Path:
+        return self._folder / "@".join(filter(None, (layout.encode_name(symbol), state)))
 
 
 def _last_used(folder: Path) -> float:

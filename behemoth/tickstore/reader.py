@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from behemoth import codec, index, layout
-from behemoth.bitemporal import Revision
+from behemoth.bitemporal import LATEST_AS_OF, Revision
 from behemoth.codec import Schema, Ticks
 from behemoth.errors import Corrupt, EnvironmentFailed, NotFound
 from behemoth.index import ROW, Rows
 from behemoth.stores import ObjectStore
-from behemoth.tickstore.images import DAY, Days, Images
+from behemoth.tickstore.images import DAY, Days, Images, name_of, places
 from behemoth.tickstore.state import State
 
 HEAD = 1 << 16
@@ -151,7 +151,7 @@ class Reader:
         threads: int | None = None,
     ) -> None:
         self._images = images
-        self._asked: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, str]] = Counter()
         self._threads = threads or min(8, os.cpu_count() or 1)
         self._store = store
         self._state = state
@@ -173,7 +173,7 @@ class Reader:
         shown = self._state.timeline(symbol).shown(as_of_time, commit, bounds)
         ticks = None
         if len(shown) and schema == "union":
-            ticks = self._together(symbol, shown, bounds, columns)
+            ticks = self._together(symbol, shown, bounds, as_of_time, commit, columns)
         if ticks is None:
             ticks = self._one_by_one(symbol, bounds, as_of_time, commit, columns, schema)
         return ticks, shown
@@ -248,7 +248,7 @@ class Reader:
         timeline = self._state.timeline(symbol)
         shown = timeline.shown(as_of_time, commit, bounds)
         if len(shown):
-            together = self._together(symbol, shown, bounds, like.names)
+            together = self._together(symbol, shown, bounds, as_of_time, commit, like.names)
             if together is not None and together.schemas == like.schemas:
                 return together
         visible = timeline.visible(as_of_time, commit, bounds)
@@ -260,12 +260,14 @@ class Reader:
         symbol: str,
         shown: Rows,
         bounds: tuple[int, int],
+        as_of_time: datetime,
+        commit: int,
         columns: Sequence[str] | None,
     ) -> Ticks | None:
         """Read splays of one schema that follow each other in time; ``None`` if they do not."""
         if np.any(shown["last"][:-1] > shown["first"][1:]):
             return None
-        mapped = self._mapped(symbol, shown, columns)
+        mapped = self._mapped(symbol, shown, as_of_time, commit, columns)
         parts = _parts(len(shown), mapped)
         alone = [part.start for part in parts if part not in mapped]
         sources = dict(zip(alone, self._sources(symbol, shown[alone]), strict=True))
@@ -285,61 +287,82 @@ class Reader:
         large = shown["size"].mean() >= THREADED
         ticks = codec.gather(open_at, rows, columns, ready, self._threads if large else 1)
         if ticks is not None and len(sources) and len(ticks) >= KEPT_ROWS:
-            self._keep_next_time(symbol)
+            self._keep_next_time(symbol, as_of_time, commit)
         return ticks
 
     def _mapped(
-        self, symbol: str, shown: Rows, columns: Sequence[str] | None
+        self,
+        symbol: str,
+        shown: Rows,
+        as_of_time: datetime,
+        commit: int,
+        columns: Sequence[str] | None,
     ) -> dict[range, Ticks]:
         """Find the runs of days that an image holds, by their places."""
         images = self._images
-        image = images.find(symbol) if images and _pays(shown) else None
-        if (
-            images is None
-            or image is None
-            or not {c.name for c in image.columns} >= set(columns or ())
-        ):
+        if images is None or not _pays(shown):
             return {}
-        places = image.places(_days(shown))
-        breaks = np.flatnonzero((np.diff(places) != 1) | (places[1:] < 0)) + 1
-        edges = [0, *breaks.tolist(), len(places)]
+        state, wanted = "", _days(shown)
+        image = images.find(symbol)
+        if image is None or np.any(places(image.days, wanted) < 0):
+            former = name_of(_days(self._whole(symbol, as_of_time, commit)))
+            found = images.find(symbol, former)
+            state, image = (former, found) if found is not None else (state, image)
+        if image is None or not {c.name for c in image.columns} >= set(columns or ()):
+            return {}
+        there = places(image.days, wanted)
+        breaks = np.flatnonzero((np.diff(there) != 1) | (there[1:] < 0)) + 1
+        edges = [0, *breaks.tolist(), len(there)]
         runs = [
             range(low, high)
             for low, high in pairwise(edges)
-            if places[low] >= 0 and _pays(shown[low:high])
+            if there[low] >= 0 and _pays(shown[low:high])
         ]
         try:
             return {
-                run: image.ticks(int(places[run.start]), int(places[run.stop - 1]), columns)
+                run: image.ticks(int(there[run.start]), int(there[run.stop - 1]), columns)
                 for run in runs
             }
         except (Corrupt, OSError):
-            images.drop(symbol)
+            images.drop(symbol, state)
             return {}
 
-    def _keep_next_time(self, symbol: str) -> None:
-        """Write an image of what is asked for a second time."""
+    def _whole(
+        self, symbol: str, as_of_time: datetime = LATEST_AS_OF, commit: int | None = None
+    ) -> Rows:
+        """Find all that was known of a symbol, but for days without ticks."""
+        shown = self._state.timeline(symbol).shown(as_of_time, commit)
+        return shown[shown["rows"] > 0]
+
+    def _keep_next_time(self, symbol: str, as_of_time: datetime, commit: int) -> None:
+        """Write an image of what is asked for a second time.
+
+        That is one of the latest state, if it holds all that was known at the time asked for.
+        """
         if self._images is None or not self._images.writable:
             return
-        self._asked[symbol] += 1
-        if self._asked[symbol] < 2:
+        rows, asked = self._whole(symbol), self._whole(symbol, as_of_time, commit)
+        state = ""
+        if np.any(places(_days(rows), _days(asked)) < 0):
+            state, rows = name_of(_days(asked)), asked
+        self._asked[symbol, state] += 1
+        if self._asked[symbol, state] < 2:
             return
-        latest = self._state.timeline(symbol).shown()
-        latest = latest[latest["rows"] > 0]
-        image = self._images.find(symbol)
-        if image is not None and np.array_equal(image.days, _days(latest)):
-            return  # what was asked for is of another time
-        sources = self._sources(symbol, latest)
+        days = _days(rows)
+        image = self._images.find(symbol, state)
+        if image is not None and np.array_equal(image.days, days):
+            return
+        sources = self._sources(symbol, rows)
         ticks = None
-        if not np.any(latest["last"][:-1] > latest["first"][1:]):
+        if not np.any(rows["last"][:-1] > rows["first"][1:]):
             with suppress(Corrupt, EnvironmentFailed):  # a day that nobody has asked for
                 ticks = codec.gather(
-                    lambda number: self._open(sources[number], None), latest["rows"].tolist()
+                    lambda number: self._open(sources[number], None), rows["rows"].tolist()
                 )
         if ticks is None:
-            self._asked[symbol] = NEVER
+            self._asked[symbol, state] = NEVER
         else:
-            self._images.keep(symbol, _days(latest), ticks)
+            self._images.keep(symbol, state, days, ticks)
 
     def _missing(
         self, symbol: str, columns: Sequence[str], parts: Sequence[Ticks], known: Rows

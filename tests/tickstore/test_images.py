@@ -136,6 +136,39 @@ def test_an_image_that_is_current_is_not_written_again(warm, path):
     assert files == after
 
 
+def test_a_former_state_that_is_asked_for_again_has_an_image_of_its_own(warm, path):
+    """By token or by time, in this process and the next, whatever is corrected meanwhile."""
+    token, before = warm.token, warm.log()["time"].max()
+    warm.insert("A", at(7), day_of(7, seed=1))
+    for _ in range(2):
+        warm.select("A")
+    assert not is_mapped(warm.select("A", as_of_time=token))
+    warm.select("A", as_of_time=before)
+    warm.insert("A", at(40), day_of(40, seed=1))
+    for opened in (warm, LocalTickstore(path), LocalTickstore(path, mode="r")):
+        for known in (token, before):
+            assert is_mapped(opened.select("A", as_of_time=known))
+            assert_same(opened, path, as_of_time=known)
+            assert_same(opened, path, as_of_time=known, start="2019-01-05T12", columns=["close"])
+        assert_same(opened, path)
+    (former,) = (path / "cache").glob("A@*")
+    file = next(former.glob("*.2"))
+    file.write_bytes(bytes(len(file.read_bytes())))
+    for _ in range(3):
+        assert_same(LocalTickstore(path), path, as_of_time=token)
+    assert not former.exists()
+
+
+def test_a_former_state_without_the_newest_days_needs_no_image_of_its_own(warm, path):
+    """That of the latest state holds all of it."""
+    token = warm.token
+    warm.insert("A", at(DAYS), day_of(DAYS))
+    for _ in range(3):
+        assert is_mapped(warm.select("A", as_of_time=token))
+        assert_same(warm, path)
+    assert [folder.name for folder in (path / "cache").iterdir()] == ["A"]
+
+
 def test_days_whose_columns_differ_are_never_kept(warm, path):
     """They are joined from their splays, each time."""
     warm.insert("A", at(DAYS), day_of(DAYS).rename(columns={"open": "first"}))
