@@ -7,5 +7,6 @@ names (`behemoth.layout`), the formats, and the order in which a commit makes th
 from behemoth.stores.base import ObjectStore
 from behemoth.stores.local import LocalStore
 from behemoth.stores.memory import MemoryStore
+from behemoth.stores.ranges import Ranges
 
-__all__ = ["LocalStore", "MemoryStore", "ObjectStore"]
+__all__ = ["LocalStore", "MemoryStore", "ObjectStore", "Ranges"]

@@ -2,9 +2,9 @@
 
 `catalogue` says what a table holds, `covered` what is missing and why, `view` gives its ticks,
 `tickstore` has the verbs that write; `writer` is the commit protocol, `reader` the way back from
-files to frames, `state` what a process knows of the log, `moments` how a state is named, `receipts`
-what says which data made a frame, `checkpoints` the index on disk, `times` how the times of a
-request are read.
+files to frames, `mapping` the short cut of what is asked for again, `state` what a process knows of
+the log, `moments` how a state is named, `receipts` what says which data made a frame, `checkpoints`
+the index on disk, `request` and `times` what a caller asks for and how it is read.
 """
 
 from behemoth.tickstore.receipts import Receipt, receipt

@@ -18,6 +18,7 @@ from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.tickstore import coverage, missing, times
 from behemoth.tickstore.catalogue import Catalogue
 from behemoth.tickstore.moments import Moment
+from behemoth.tickstore.request import Query
 
 
 class Covered(Catalogue):
@@ -163,7 +164,7 @@ class Covered(Catalogue):
         over = 1000 * index.microseconds(self._present(moment))
 
         def read(low: int, high: int) -> missing.Times:
-            ticks, _ = self._reader.read(symbol, (low, high), known_at, number, [], "union")
+            ticks, _ = self._reader.read(Query(symbol, (low, high), known_at, number, []), "union")
             return np.empty(0, dtype=np.int64) if ticks is None else ticks.times
 
         pieces = (

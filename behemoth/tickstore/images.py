@@ -12,7 +12,7 @@ is only behind, or of days that have been superseded.
   damaged is unlinked; the splays answer.
 - Maps are copy-on-write: whoever writes into a frame has pages of their own.
 
-What does not live here: when an image is wanted (`behemoth.tickstore.reader`).
+What does not live here: when an image is wanted (`behemoth.tickstore.mapping`).
 """
 
 from __future__ import annotations

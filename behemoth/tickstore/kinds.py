@@ -18,7 +18,7 @@ from behemoth import codec, index
 from behemoth.bitemporal import Observation, Revision
 from behemoth.errors import Corrupt
 from behemoth.index import EPOCH, Rows, microseconds
-from behemoth.stores import ObjectStore
+from behemoth.stores import ObjectStore, Ranges
 from behemoth.tickstore.pages import File, Kind, Sheet, Summary
 
 Seen = tuple[int, Observation]
@@ -137,7 +137,7 @@ def _check_order(names: list[str], codes: index.Array, rows: Rows) -> None:
 def _revisions_in(store: ObjectStore, file: File) -> Mapping[str, Summary]:
     where = store.where(file["key"])
     with made_of(where):
-        facts = codec.read_summary(Beginning(store, file["key"]), where)
+        facts = codec.read_summary(Ranges(store, file["key"], HEAD), where)
         lists = [facts[name] for name in ("earliest", "latest", "dates", "deletes")]
         if not all(type(each) is int for told in lists for each in told):
             raise ValueError("numbers that sum up")

@@ -162,4 +162,5 @@ class Plan:
     def read(self, view: View, span: Span, like: Ticks) -> Ticks:
         """Read one part, or some columns of it, from a view of the same state."""
         commit = view._moment().tip.number
-        return view._reader.part(self.symbol, span, self.known_at, commit, like)
+        query = request.Query(self.symbol, span, self.known_at, commit)
+        return view._reader.part(query, like)

@@ -7,24 +7,24 @@ through the codec, cut, join.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date as Date
 from datetime import datetime
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from behemoth import codec, index, layout
-from behemoth.bitemporal import LATEST_AS_OF, Revision
+from behemoth.bitemporal import Revision
 from behemoth.codec import Schema, Ticks
 from behemoth.errors import Corrupt, EnvironmentFailed, NotFound
 from behemoth.index import ROW, Rows
-from behemoth.stores import ObjectStore
-from behemoth.tickstore.images import DAY, Days, Images, name_of, places
+from behemoth.stores import ObjectStore, Ranges
+from behemoth.tickstore.images import Images
+from behemoth.tickstore.mapping import Mapping
+from behemoth.tickstore.request import Query
 from behemoth.tickstore.state import State
 
 HEAD = 1 << 16
@@ -33,16 +33,7 @@ HEAD = 1 << 16
 THREADED = 1 << 20
 """Bytes of a file from which on more threads than one help."""
 
-RUN = 8
-"""Days from which on mapping an image pays, however few ticks they have."""
-
-KEPT_ROWS = 100_000
-"""Ticks from which on an answer is worth keeping."""
-
 EPOCH = index.EPOCH_DATE.toordinal()
-
-NEVER = -(10**9)
-"""How often a symbol was asked for whose ticks cannot be kept."""
 
 NOWHERE = (np.iinfo(np.int64).max, np.iinfo(np.int64).min)
 """Bounds that no tick is in."""
@@ -50,20 +41,6 @@ NOWHERE = (np.iinfo(np.int64).max, np.iinfo(np.int64).min)
 DATE, VERSION, SPLAY, ROWS, SIZE = map(
     (ROW.names or ()).index, ("date", "version", "splay", "rows", "size")
 )
-
-
-def _days(rows: Rows) -> Days:
-    """Say which splays these rows are, as an image does."""
-    days = np.empty(len(rows), dtype=DAY)
-    for name in ("date", "splay", "rows"):
-        days[name] = rows[name]
-    days["digest"] = rows["digest_0"]
-    return days
-
-
-def _pays(rows: Rows) -> bool:
-    """Say whether mapping these days is faster than decoding them."""
-    return len(rows) >= RUN or bool(rows["rows"].sum() >= KEPT_ROWS)
 
 
 def _parts(count: int, runs: Iterable[range]) -> list[range]:
@@ -101,30 +78,6 @@ def _naming(source: Source, store: ObjectStore) -> Iterator[None]:
         raise Corrupt(error.message, **about) from error
 
 
-class Ranges:
-    """The bytes of a file, fetched where they are asked for; its beginning is kept.
-
-    Parameters
-    ----------
-    store, key
-        Which file.
-    """
-
-    def __init__(self, store: ObjectStore, key: str) -> None:
-        self._store, self._key = store, key
-        self._size = store.size(key)
-        self._head = memoryview(store.get_range(key, 0, HEAD))
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, part: slice) -> memoryview:
-        start, end, _ = part.indices(self._size)
-        if end <= len(self._head):
-            return self._head[start:end]
-        return memoryview(self._store.get_range(self._key, start, max(0, end - start)))
-
-
 class Reader:
     """Reads the ticks of one table.
 
@@ -150,124 +103,89 @@ class Reader:
         images: Images | None = None,
         threads: int | None = None,
     ) -> None:
-        self._images = images
-        self._asked: Counter[tuple[str, str]] = Counter()
         self._threads = threads or min(8, os.cpu_count() or 1)
         self._store = store
         self._state = state
         self._time_name = time_name
+        self._mapping = Mapping(images, state, self._whole)
 
-    def read(
-        self,
-        symbol: str,
-        bounds: tuple[int, int],
-        as_of_time: datetime,
-        commit: int,
-        columns: Sequence[str] | None,
-        schema: Schema,
-    ) -> tuple[Ticks | None, Rows]:
-        """Read one symbol's ticks in ``[start, end]``; ``None`` where nothing of it was known.
+    def read(self, query: Query, schema: Schema) -> tuple[Ticks | None, Rows]:
+        """Read one symbol's ticks; ``None`` where nothing of it was known.
 
         With them come the rows of the index whose splays hold them.
         """
-        shown = self._state.timeline(symbol).shown(as_of_time, commit, bounds)
+        shown = self._shown(query)
         ticks = None
         if len(shown) and schema == "union":
-            ticks = self._together(symbol, shown, bounds, as_of_time, commit, columns)
+            ticks = self._together(query, shown)
         if ticks is None:
-            ticks = self._one_by_one(symbol, bounds, as_of_time, commit, columns, schema)
+            known = self._timeline(query).known(query.known_at, query.commit)
+            ticks = self._joined(query, self._one_by_one(query), known, schema)
         return ticks, shown
 
-    def _one_by_one(
-        self,
-        symbol: str,
-        bounds: tuple[int, int],
-        as_of_time: datetime,
-        commit: int,
-        columns: Sequence[str] | None,
-        schema: Schema,
-    ) -> Ticks | None:
+    def _timeline(self, query: Query) -> index.Timeline:
+        return self._state.timeline(query.symbol)
+
+    def _shown(self, query: Query) -> Rows:
+        return self._timeline(query).shown(query.known_at, query.commit, query.bounds)
+
+    def _one_by_one(self, query: Query) -> list[Ticks]:
         """Read splays that may differ in their columns, or overlap in time."""
-        timeline = self._state.timeline(symbol)
-        visible = timeline.visible(as_of_time, commit, bounds)
-        parts = [self._splay(revision, columns).between(*bounds) for revision in visible]
-        return self._joined(symbol, parts, timeline.known(as_of_time, commit), columns, schema)
+        visible = self._timeline(query).visible(query.known_at, query.commit, query.bounds)
+        return [self._splay(each, query.columns).between(*query.bounds) for each in visible]
 
     def _joined(
-        self,
-        symbol: str,
-        parts: list[Ticks],
-        known: Rows,
-        columns: Sequence[str] | None,
-        schema: Schema,
+        self, query: Query, parts: list[Ticks], known: Rows, schema: Schema
     ) -> Ticks | None:
         """Join the ticks of days; where there are none, give the columns of the last one known."""
         if not len(known):
             return None
         if not parts:
-            parts = [replace(self._columns_of(symbol, known[-1:]), aware=index.are_aware(known))]
-        if columns is None:
+            parts = [
+                replace(self._columns_of(query.symbol, known[-1:]), aware=index.are_aware(known))
+            ]
+        if query.columns is None:
             return codec.concatenate(parts, schema)
-        parts += self._missing(symbol, columns, parts, known)
-        return codec.concatenate(parts, schema).only(columns)
+        parts += self._missing(query.symbol, query.columns, parts, known)
+        return codec.concatenate(parts, schema).only(query.columns)
 
-    def sample(
-        self,
-        symbol: str,
-        bounds: tuple[int, int],
-        as_of_time: datetime,
-        commit: int,
-        columns: Sequence[str] | None,
-        schema: Schema,
-    ) -> tuple[Ticks | None, Rows, int]:
+    def sample(self, query: Query, schema: Schema) -> tuple[Ticks | None, Rows, int]:
         """Give the columns and types that `read` would give; one tick of no meaning if it has any.
 
         With it the rows of the index, and how many ticks there are. Only headers are read, but for
         texts, and where the range cuts.
         """
-        timeline = self._state.timeline(symbol)
-        shown = timeline.shown(as_of_time, commit, bounds)
+        shown, bounds, columns = self._shown(query), query.bounds, query.columns
         outside = (shown["first"] < bounds[0]) | (shown["last"] > bounds[1])
         parts: dict[Any, Ticks] = {}
         count = int(shown["rows"][~outside].sum())
-        for source, cut in zip(self._sources(symbol, shown), outside.tolist(), strict=True):
+        for source, cut in zip(self._sources(query.symbol, shown), outside.tolist(), strict=True):
             sample = None if cut else self._open(source, ())[1].sample(columns)
             if sample is None:
                 ticks = self._read(source, columns).between(*bounds)
                 count += len(ticks) if cut else 0
                 sample = ticks.take(slice(0, 1))
             parts.setdefault((len(sample), *sample.schemas), sample)
-        known = timeline.known(as_of_time, commit)
-        whole = self._joined(symbol, list(parts.values()), known, columns, schema)
+        known = self._timeline(query).known(query.known_at, query.commit)
+        whole = self._joined(query, list(parts.values()), known, schema)
         return None if whole is None else whole.take(slice(0, 1)), shown, count
 
-    def part(
-        self, symbol: str, bounds: tuple[int, int], as_of_time: datetime, commit: int, like: Ticks
-    ) -> Ticks:
+    def part(self, query: Query, like: Ticks) -> Ticks:
         """Read a part of what has the columns and types of these ticks; it has the same."""
-        timeline = self._state.timeline(symbol)
-        shown = timeline.shown(as_of_time, commit, bounds)
+        query = query._replace(columns=like.names)
+        shown = self._shown(query)
         if len(shown):
-            together = self._together(symbol, shown, bounds, as_of_time, commit, like.names)
+            together = self._together(query, shown)
             if together is not None and together.schemas == like.schemas:
                 return together
-        visible = timeline.visible(as_of_time, commit, bounds)
-        parts = [self._splay(revision, like.names).between(*bounds) for revision in visible]
-        return codec.concatenate([like.take(slice(0, 0)), *parts])
+        return codec.concatenate([like.take(slice(0, 0)), *self._one_by_one(query)])
 
-    def _together(
-        self,
-        symbol: str,
-        shown: Rows,
-        bounds: tuple[int, int],
-        as_of_time: datetime,
-        commit: int,
-        columns: Sequence[str] | None,
-    ) -> Ticks | None:
+    def _together(self, query: Query, shown: Rows) -> Ticks | None:
         """Read splays of one schema that follow each other in time; ``None`` if they do not."""
+        symbol, bounds, columns = query.symbol, query.bounds, query.columns
         if np.any(shown["last"][:-1] > shown["first"][1:]):
             return None
-        mapped = self._mapped(symbol, shown, as_of_time, commit, columns)
+        mapped = self._mapping.find(query, shown)
         parts = _parts(len(shown), mapped)
         alone = [part.start for part in parts if part not in mapped]
         sources = dict(zip(alone, self._sources(symbol, shown[alone]), strict=True))
@@ -286,83 +204,20 @@ class Reader:
 
         large = shown["size"].mean() >= THREADED
         ticks = codec.gather(open_at, rows, columns, ready, self._threads if large else 1)
-        if ticks is not None and len(sources) and len(ticks) >= KEPT_ROWS:
-            self._keep_next_time(symbol, as_of_time, commit)
+        if ticks is not None and sources:
+            self._mapping.missed(query, len(ticks))
         return ticks
 
-    def _mapped(
-        self,
-        symbol: str,
-        shown: Rows,
-        as_of_time: datetime,
-        commit: int,
-        columns: Sequence[str] | None,
-    ) -> dict[range, Ticks]:
-        """Find the runs of days that an image holds, by their places."""
-        images = self._images
-        if images is None or not _pays(shown):
-            return {}
-        state, wanted = "", _days(shown)
-        image = images.find(symbol)
-        if image is None or np.any(places(image.days, wanted) < 0):
-            former = name_of(_days(self._whole(symbol, as_of_time, commit)))
-            found = images.find(symbol, former)
-            state, image = (former, found) if found is not None else (state, image)
-        if image is None or not {c.name for c in image.columns} >= set(columns or ()):
-            return {}
-        there = places(image.days, wanted)
-        breaks = np.flatnonzero((np.diff(there) != 1) | (there[1:] < 0)) + 1
-        edges = [0, *breaks.tolist(), len(there)]
-        runs = [
-            range(low, high)
-            for low, high in pairwise(edges)
-            if there[low] >= 0 and _pays(shown[low:high])
-        ]
-        try:
-            return {
-                run: image.ticks(int(there[run.start]), int(there[run.stop - 1]), columns)
-                for run in runs
-            }
-        except (Corrupt, OSError):
-            images.drop(symbol, state)
-            return {}
-
-    def _whole(
-        self, symbol: str, as_of_time: datetime = LATEST_AS_OF, commit: int | None = None
-    ) -> Rows:
-        """Find all that was known of a symbol, but for days without ticks."""
-        shown = self._state.timeline(symbol).shown(as_of_time, commit)
-        return shown[shown["rows"] > 0]
-
-    def _keep_next_time(self, symbol: str, as_of_time: datetime, commit: int) -> None:
-        """Write an image of what is asked for a second time.
-
-        That is one of the latest state, if it holds all that was known at the time asked for.
-        """
-        if self._images is None or not self._images.writable:
-            return
-        rows, asked = self._whole(symbol), self._whole(symbol, as_of_time, commit)
-        state = ""
-        if np.any(places(_days(rows), _days(asked)) < 0):
-            state, rows = name_of(_days(asked)), asked
-        self._asked[symbol, state] += 1
-        if self._asked[symbol, state] < 2:
-            return
-        days = _days(rows)
-        image = self._images.find(symbol, state)
-        if image is not None and np.array_equal(image.days, days):
-            return
+    def _whole(self, symbol: str, rows: Rows) -> Ticks | None:
+        """Read all splays of these rows of the index, if they follow each other in time."""
+        if np.any(rows["last"][:-1] > rows["first"][1:]):
+            return None
         sources = self._sources(symbol, rows)
-        ticks = None
-        if not np.any(rows["last"][:-1] > rows["first"][1:]):
-            with suppress(Corrupt, EnvironmentFailed):  # a day that nobody has asked for
-                ticks = codec.gather(
-                    lambda number: self._open(sources[number], None), rows["rows"].tolist()
-                )
-        if ticks is None:
-            self._asked[symbol, state] = NEVER
-        else:
-            self._images.keep(symbol, state, days, ticks)
+        with suppress(Corrupt, EnvironmentFailed):  # a day that nobody has asked for
+            return codec.gather(
+                lambda number: self._open(sources[number], None), rows["rows"].tolist()
+            )
+        return None
 
     def _missing(
         self, symbol: str, columns: Sequence[str], parts: Sequence[Ticks], known: Rows
@@ -425,7 +280,7 @@ class Reader:
         """Give a file's bytes: all of them, or of a big one only those that are asked for."""
         if columns is None or source.promise.size <= HEAD:
             return self._store.get_range(source.key, 0, source.promise.size + 1)
-        return Ranges(self._store, source.key)
+        return Ranges(self._store, source.key, HEAD)
 
     def day(self, symbol: str, row: Rows, columns: Sequence[str] | None = None) -> Ticks:
         """Read the file of one row of the index; columns that it does not have are left out."""
@@ -433,10 +288,10 @@ class Reader:
         return self._read(source, columns)
 
     def columns(
-        self, symbol: str, as_of_time: datetime, commit: int, columns: Sequence[str] | None
+        self, symbol: str, known_at: datetime, commit: int, columns: Sequence[str] | None
     ) -> Ticks:
         """Give a symbol's columns without ticks, as a select that finds none does."""
-        found, _ = self.read(symbol, NOWHERE, as_of_time, commit, columns, "union")
+        found, _ = self.read(Query(symbol, NOWHERE, known_at, commit, columns), "union")
         return self.nothing(columns) if found is None else found
 
     def _columns_of(self, symbol: str, row: Rows) -> Ticks:

@@ -1,10 +1,11 @@
-"""Checking what a caller asks for, so that a mistake is one clear line. Pure."""
+"""What a caller asks for, and checking it, so that a mistake is one clear line. Pure."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from typing import SupportsIndex, TypeVar
+from datetime import datetime
+from typing import NamedTuple, SupportsIndex, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,30 @@ from behemoth.bitemporal import BiTimestamp
 from behemoth.errors import BadRequest
 
 T = TypeVar("T")
+
+
+class Query(NamedTuple):
+    """Ticks of one symbol, as they were known.
+
+    Attributes
+    ----------
+    symbol
+        Whose.
+    bounds
+        ``[start, end]``, UTC nanoseconds.
+    known_at
+        The as-of time, aware UTC.
+    commit
+        Only what was committed up to this number; ``None`` for everything.
+    columns
+        Their names; ``None`` for all.
+    """
+
+    symbol: str
+    bounds: tuple[int, int]
+    known_at: datetime
+    commit: int | None
+    columns: Sequence[str] | None = None
 
 
 def items(what: str, given: Iterable[T], kind: type[T]) -> tuple[T, ...]:

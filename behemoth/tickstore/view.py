@@ -49,6 +49,11 @@ class Asked(NamedTuple):
     bounds: Span
     columns: tuple[str, ...] | None
 
+    def of(self, symbol: str) -> request.Query:
+        """Give what is asked for of one symbol."""
+        tip, known_at = self.moment
+        return request.Query(symbol, self.bounds, known_at, tip.number, self.columns)
+
 
 class View(Covered):
     """A table of ticks to read: always the newest state, or one that is frozen (`at`)."""
@@ -199,12 +204,10 @@ class View(Covered):
         """
         request.check_choice("output", output, ("pandas", "arrow", "polars"))
         asked = self._asked(symbol, start, end, as_of_time, columns, tz, schema, missing)
-        moment, symbols, bounds, columns = asked
+        moment, symbols, _, columns = asked
         parts, shown = [], []
         for name in symbols:
-            part, rows = self._reader.read(
-                name, bounds, moment.known_at, moment.tip.number, columns, schema
-            )
+            part, rows = self._reader.read(asked.of(name), schema)
             if part is None and missing == "raise":
                 raise NotFound(self._why_nothing(name, moment), symbol=name)
             parts.append(part)
@@ -266,12 +269,9 @@ class View(Covered):
         self, symbol: str, asked: Asked, schema: Schema, missing: Missing
     ) -> tuple[Ticks | None, Rows, int]:
         """Give the columns and types of a select, the files behind it, and how many ticks."""
-        moment, _, bounds, columns = asked
-        sample, shown, rows = self._reader.sample(
-            symbol, bounds, moment.known_at, moment.tip.number, columns, schema
-        )
+        sample, shown, rows = self._reader.sample(asked.of(symbol), schema)
         if sample is None and missing == "raise":
-            raise NotFound(self._why_nothing(symbol, moment), symbol=symbol)
+            raise NotFound(self._why_nothing(symbol, asked.moment), symbol=symbol)
         return sample, shown, rows
 
     def _why_nothing(self, symbol: str, moment: Moment) -> str:
@@ -370,22 +370,19 @@ class View(Covered):
             As `select` does.
         """
         asked = self._asked(symbol, start, end, as_of_time, columns, tz, schema, missing)
-        moment, symbols, bounds, columns = asked
         samples, shown, rows = [], [], 0
-        for name in symbols:
+        for name in asked.symbols:
             sample, files, count = self._sample(name, asked, schema, missing)
             samples.append(sample)
             shown.append((name, files))
             rows += count
-        _, like = self._reader.stack(symbols, samples, columns, schema)
+        _, like = self._reader.stack(asked.symbols, samples, asked.columns, schema)
         note = self._note(asked, symbol, shown, rows, tz, schema)
-
-        moment_of = moment.known_at, moment.tip.number
 
         def parts() -> Iterator[tuple[str, Ticks]]:
             for name, files in shown:
-                for span in by_rows(files, bounds, group_rows):
-                    yield name, self._reader.part(name, span, *moment_of, like)
+                for span in by_rows(files, asked.bounds, group_rows):
+                    yield name, self._reader.part(asked.of(name)._replace(bounds=span), like)
 
         export.to_parquet(Path(path), like, parts(), tz, not isinstance(symbol, str), note)
         return receipts.receipt(note)

@@ -15,6 +15,7 @@ from behemoth import BiTimestamp, LocalTickstore, codec
 from behemoth.stores import LocalStore
 from behemoth.tickstore.images import Images
 from behemoth.tickstore.reader import THREADED, Reader
+from behemoth.tickstore.request import Query
 from behemoth.tickstore.state import State
 from tests.clock import Clock
 from tests.profile import FULL
@@ -31,7 +32,7 @@ LENGTHS = {
 """Rows of each day of each symbol."""
 
 THREADS = (1, 2, 8)
-IMAGES = ("none", "of the latest state", "of the first state")
+IMAGES = ("none", "of the latest state", "of the first state", "of each state")
 
 
 def day_of(symbol, number, seed):
@@ -95,6 +96,12 @@ def readers(tmp_path_factory):
                     store.select(symbol)
             name = IMAGES[1] if number > 1 else IMAGES[2]
             caches[name] = shutil.copytree(path / "cache", path.parent / name)
+    with LocalTickstore(path) as store:
+        for commit in [*range(len(HISTORY))] * 2:
+            for symbol in LENGTHS:
+                store.select(symbol, as_of_time=START + timedelta(hours=commit))
+    caches[IMAGES[3]] = shutil.copytree(path / "cache", path.parent / IMAGES[3])
+    assert len(list(caches[IMAGES[3]].iterdir())) > 2 * len(LENGTHS)
     store = LocalStore(path)
     found = {}
     for name, cache in caches.items():
@@ -124,14 +131,8 @@ def ways_agree(readers, symbol, commit, bounds, columns):
     time = START + timedelta(hours=commit - 1)
     digests = set()
     for way, reader in readers.items():
-        ticks, _ = reader.read(
-            symbol,
-            (nanoseconds(bounds[0]), nanoseconds(bounds[1])),
-            time,
-            len(HISTORY),
-            columns,
-            "union",
-        )
+        between = nanoseconds(bounds[0]), nanoseconds(bounds[1])
+        ticks, _ = reader.read(Query(symbol, between, time, len(HISTORY), columns), "union")
         frame = codec.to_frame(ticks)
         assert frame.equals(expected), way
         assert (frame.index.name, frame.index.dtype) == ("time", expected.index.dtype), way

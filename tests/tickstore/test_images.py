@@ -104,11 +104,11 @@ def test_an_image_answers_as_the_splays_do(warm, path):
 
 def test_corrections_deletes_and_new_days_are_seen_at_once(warm, path):
     """What the image holds of other days is used; later it is written anew, or appended to."""
-    generation = warm._reader._images.find("A").generation
+    generation = warm._images.find("A").generation
     warm.insert("A", at(DAYS), day_of(DAYS))
     for _ in range(3):
         assert_same(warm, path)
-    image = warm._reader._images.find("A")
+    image = warm._images.find("A")
     assert (image.generation, len(image.days)) == (generation, DAYS + 1)
     before = warm.log()["time"].max()
     warm.insert("A", at(7), day_of(7, seed=1))
@@ -116,7 +116,7 @@ def test_corrections_deletes_and_new_days_are_seen_at_once(warm, path):
     for _ in range(3):
         assert_same(warm, path)
         assert_same(warm, path, as_of_time=before)
-    assert warm._reader._images.find("A").generation != generation
+    assert warm._images.find("A").generation != generation
     warm.undelete("A", at(40))
     for _ in range(3):
         assert_same(warm, path)

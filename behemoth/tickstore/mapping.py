@@ -1,0 +1,129 @@
+"""Which days of a select are mapped from an image, and when an image is written.
+
+What does not live here: what an image is (`behemoth.tickstore.images`), and how splays are read
+(`behemoth.tickstore.reader`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from behemoth.bitemporal import LATEST_AS_OF
+from behemoth.codec import Ticks
+from behemoth.errors import Corrupt
+from behemoth.index import Rows
+from behemoth.tickstore.images import DAY, Days, Images, name_of, places
+from behemoth.tickstore.request import Query
+from behemoth.tickstore.state import State
+
+RUN = 8
+"""Days from which on mapping an image pays, however few ticks they have."""
+
+KEPT_ROWS = 100_000
+"""Ticks from which on an answer is worth keeping."""
+
+NEVER = -(10**9)
+"""How often a state was asked for whose ticks cannot be kept."""
+
+
+class Mapping:
+    """Maps what is asked for again.
+
+    Parameters
+    ----------
+    images
+        Where decoded ticks are kept; ``None`` for nowhere.
+    state
+        What this process knows of the table.
+    decode
+        Reads all splays of a symbol that these rows of the index name; ``None`` where they are
+        damaged, or cannot be put behind one another.
+    """
+
+    def __init__(
+        self,
+        images: Images | None,
+        state: State,
+        decode: Callable[[str, Rows], Ticks | None],
+    ) -> None:
+        self._images = images
+        self._state = state
+        self._decode = decode
+        self._asked: Counter[tuple[str, str]] = Counter()
+
+    def find(self, query: Query, shown: Rows) -> dict[range, Ticks]:
+        """Find the runs of days that an image holds, by their places among those shown."""
+        images = self._images
+        if images is None or not _pays(shown):
+            return {}
+        state, wanted = "", _days(shown)
+        image = images.find(query.symbol)
+        if image is None or np.any(places(image.days, wanted) < 0):
+            former = name_of(_days(self._known(query)))
+            found = images.find(query.symbol, former)
+            state, image = (state, image) if found is None else (former, found)
+        if image is None or not {c.name for c in image.columns} >= set(query.columns or ()):
+            return {}
+        there = places(image.days, wanted)
+        breaks = np.flatnonzero((np.diff(there) != 1) | (there[1:] < 0)) + 1
+        runs = [
+            range(low, high)
+            for low, high in pairwise([0, *breaks.tolist(), len(there)])
+            if there[low] >= 0 and _pays(shown[low:high])
+        ]
+        try:
+            return {
+                run: image.ticks(int(there[run.start]), int(there[run.stop - 1]), query.columns)
+                for run in runs
+            }
+        except (Corrupt, OSError):
+            images.drop(query.symbol, state)
+            return {}
+
+    def missed(self, query: Query, rows: int) -> None:
+        """Take note that so many ticks were read from splays; the second time, write an image.
+
+        That is one of the latest state, if it holds all that was known at the time asked for.
+        """
+        if self._images is None or not self._images.writable or rows < KEPT_ROWS:
+            return
+        latest = query._replace(known_at=LATEST_AS_OF, commit=None)
+        kept, known = self._known(latest), self._known(query)
+        state = ""
+        if np.any(places(_days(kept), _days(known)) < 0):
+            state, kept = name_of(_days(known)), known
+        asked = query.symbol, state
+        self._asked[asked] += 1
+        if self._asked[asked] < 2:
+            return
+        image = self._images.find(*asked)
+        if image is not None and np.array_equal(image.days, _days(kept)):
+            return
+        ticks = self._decode(query.symbol, kept)
+        if ticks is None:
+            self._asked[asked] = NEVER
+        else:
+            self._images.keep(*asked, _days(kept), ticks)
+
+    def _known(self, query: Query) -> Rows:
+        """Find all that was known of a symbol, but for days without ticks."""
+        shown = self._state.timeline(query.symbol).shown(query.known_at, query.commit)
+        return shown[shown["rows"] > 0]
+
+
+def _days(rows: Rows) -> Days:
+    """Say which splays these rows are, as an image does."""
+    days = np.empty(len(rows), dtype=DAY)
+    for name in ("date", "splay", "rows"):
+        days[name] = rows[name]
+    days["digest"] = rows["digest_0"]
+    return days
+
+
+def _pays(rows: Rows) -> bool:
+    """Say whether mapping these days is faster than decoding them."""
+    return len(rows) >= RUN or bool(rows["rows"].sum() >= KEPT_ROWS)
