@@ -1,21 +1,22 @@
 """From what a table holds to what a download has to ask: reads the table, writes nothing.
 
-The decisions are those of `behemoth.feeds.plan` and `behemoth.feeds.asked`.
+The decisions are those of `behemoth.feeds.plan`, `behemoth.feeds.asked` and
+`behemoth.feeds.unmixed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date as Date
 from datetime import datetime
 
-from behemoth.bitemporal import Revision
 from behemoth.errors import BadRequest
-from behemoth.feeds.asked import asked_range, check_unmixed, shortfall
+from behemoth.feeds.asked import asked_range, shortfall
 from behemoth.feeds.candles import check_granularity
 from behemoth.feeds.plan import Plan, check_range, complete_days, days_between, plan
 from behemoth.feeds.storing import what_of
+from behemoth.feeds.unmixed import check_unmixed, histories
 from behemoth.tickstore import Tickstore
 
 
@@ -66,7 +67,6 @@ def plan_download(
     done = complete_days(seen, source, what, first_day, last_day)
     if all(day in done for day in days_between(first_day, last_day)):
         return Plan(product, granularity, first_day, last_day, complete=tuple(sorted(done)))
-    newest = _newest(table, product)
     todo = plan(
         product,
         first_day,
@@ -74,25 +74,14 @@ def plan_download(
         granularity,
         now=now(),
         complete=done,
-        deleted={date for date, revision in newest.items() if revision.kind == "delete"},
+        deleted={
+            date
+            for date, history in histories(table, product).items()
+            if history[-1].kind == "delete"
+        },
         partial=partial,
     )
     dates = [day.date for day in todo.days]
     if not supersede:
-        stored = [newest[date] for date in dates if date in newest]
-        check_unmixed(product, seen, _sources(table, product, stored), source, what)
+        check_unmixed(table, product, dates, source, what, unnamed=True)
     return replace(todo, shortfall=shortfall(dates, seen, source, what))
-
-
-def _newest(table: Tickstore, product: str) -> dict[Date, Revision]:
-    """Give the newest revision of each date."""
-    return {revision.date: revision for revision in table.revisions(product)}
-
-
-def _sources(table: Tickstore, product: str, stored: Sequence[Revision]) -> set[str]:
-    """Give who brought the ticks of some revisions."""
-    commits = {revision.commit for revision in stored if revision.rows}
-    if not commits:
-        return set()
-    log = table.log(product)
-    return set(log.loc[sorted(commits), "source"])
