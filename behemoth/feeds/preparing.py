@@ -52,18 +52,10 @@ def plan_download(
         As `download`.
     """
     what = what_of(check_granularity(granularity))
+    first_day, last_day = wanted_range(
+        table, source, product, first_day, last_day, what, repair=repair
+    )
     seen = table.observations(product)
-    if first_day is None or last_day is None:
-        if not repair:
-            raise BadRequest("a download needs a first and a last day; only a repair knows them")
-        asked = asked_range(seen, source, what)
-        if asked is None:
-            raise BadRequest(
-                f"{product}: {source} was never asked for {what} into this table, so there is "
-                "nothing to repair; say from which day to which"
-            )
-        first_day, last_day = asked
-    check_range(first_day, last_day)
     done = complete_days(seen, source, what, first_day, last_day)
     if all(day in done for day in days_between(first_day, last_day)):
         return Plan(product, granularity, first_day, last_day, complete=tuple(sorted(done)))
@@ -85,3 +77,34 @@ def plan_download(
     if not supersede:
         check_unmixed(table, product, dates, source, what, unnamed=True)
     return replace(todo, shortfall=shortfall(dates, seen, source, what))
+
+
+def wanted_range(
+    table: Tickstore,
+    source: str,
+    product: str,
+    first_day: Date | None,
+    last_day: Date | None,
+    what: str,
+    *,
+    repair: bool,
+) -> tuple[Date, Date]:
+    """Give the range of a download: where no days are named, all that was ever asked.
+
+    Raises
+    ------
+    BadRequest
+        When there is none, or it cannot be.
+    """
+    if first_day is None or last_day is None:
+        if not repair:
+            raise BadRequest("a download needs a first and a last day; only a repair knows them")
+        asked = asked_range(table.observations(product), source, what)
+        if asked is None:
+            raise BadRequest(
+                f"{product}: {source} was never asked for {what} into this table, so there is "
+                "nothing to repair; say from which day to which"
+            )
+        first_day, last_day = asked
+    check_range(first_day, last_day)
+    return first_day, last_day

@@ -45,6 +45,7 @@ def test_many_symbols_are_summed_up(words, tmp_path):
         assert line in result.stdout
     again = json.loads(run(*told, "--json").stdout)
     assert (again["days_already_complete"], again["requests"], again["complete"]) == (6, 0, True)
+    assert again["error"] is None
     assert [each["product"] for each in again["symbols"]] == ["BTC-USD", "ETH-USD", "LTC-USD"]
     with LocalTickstore(tmp_path / TABLE) as store:
         assert store.symbols() == ["BTC-USD", "ETH-USD", "LTC-USD"]
@@ -58,6 +59,7 @@ def test_a_refused_product_does_not_stop_the_others(words):
     assert line.startswith("behemoth: NOPE-USD: ")
     summary = json.loads(run("NOPE-USD", "BTC-USD", *DAYS, *words, "--json").stdout)
     assert (summary["complete"], summary["days_already_complete"]) == (False, 2)
+    assert summary["error"] == line.removeprefix("behemoth: ")
 
 
 def test_a_quiet_run_until_yesterday_says_nothing(words, tmp_path):

@@ -6,6 +6,8 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
+
 
 class Liar(ThreadingHTTPServer):
     """Answers each request with the next of its replies, and the last one ever after.
@@ -46,10 +48,29 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Middle(Liar):
+    """Hands an exchange's answers on, but for those that a fault gives instead.
+
+    A fault takes the path with its query, and gives a reply, or ``None``.
+    """
+
+    def __init__(self, exchange, fault):
+        super().__init__([None])
+        self.exchange, self.fault = exchange, fault
+
+    def next_reply(self, request):
+        """Ask the exchange, if the fault does not answer."""
+        reply = self.fault(request.path)
+        if reply is not None:
+            return reply
+        answer = httpx.get(self.exchange + request.path)
+        return answer.status_code, answer.content, {}
+
+
 @contextmanager
-def lying(*replies):
-    """Start a server that gives these replies."""
-    with Liar(replies) as server:
+def serving(server):
+    """Run a server in a thread of its own."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -57,3 +78,8 @@ def lying(*replies):
         finally:
             server.shutdown()
             thread.join()
+
+
+def lying(*replies):
+    """Start a server that gives these replies."""
+    return serving(Liar(replies))
