@@ -10,7 +10,7 @@ import typer
 
 from behemoth.cli import told
 from behemoth.cli.download_trades import check_what, download_trades
-from behemoth.cli.locking import alone
+from behemoth.cli.locking import alone, doing
 from behemoth.cli.printable import printable
 from behemoth.cli.progress import shown
 from behemoth.cli.read import table_folder
@@ -158,7 +158,13 @@ def download(
             run = Run(store, client, policy, utc_now, display.progress, display.note)
             error = None
             try:
-                with alone(db, client.base_url, wait=wait, on_wait=display.note):
+                with alone(
+                    db,
+                    client.base_url,
+                    doing("download", wanted.symbols),
+                    wait=wait,
+                    on_wait=display.note,
+                ):
                     run.prepare(
                         wanted.symbols,
                         wanted.first_day,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from behemoth.cli.locking import alone
+from behemoth.cli.locking import alone, doing
 from behemoth.cli.printable import printable
 from behemoth.cli.progress import counted
 from behemoth.cli.read import table_folder
@@ -63,7 +63,13 @@ def download_trades(
     with (
         LocalTickstore(path) as store,
         CoinbaseClient(api_url, rate=rate) as client,
-        _locked(db, client.base_url, dry_run=dry_run, wait=wait),
+        _locked(
+            db,
+            client.base_url,
+            doing("download --what trades", symbols),
+            dry_run=dry_run,
+            wait=wait,
+        ),
     ):
         for symbol in symbols:
             if dry_run:
@@ -101,8 +107,10 @@ def download_trades(
         raise typer.Exit(1)
 
 
-def _locked(db: Path, source: str, *, dry_run: bool, wait: bool) -> AbstractContextManager[None]:
-    return nullcontext() if dry_run else alone(db, source, wait=wait, on_wait=_note)
+def _locked(
+    db: Path, source: str, what: str, *, dry_run: bool, wait: bool
+) -> AbstractContextManager[None]:
+    return nullcontext() if dry_run else alone(db, source, what, wait=wait, on_wait=_note)
 
 
 def check_what(what: str) -> str:
