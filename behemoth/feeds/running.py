@@ -7,7 +7,7 @@ the table is decided by `behemoth.feeds.storing`; threads are those of `behemoth
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date as Date
 from datetime import datetime
@@ -93,6 +93,16 @@ class Run:
             )
         for todo in self._plans.values():
             self._tell(todo, repair)
+        self._compare_clocks({day for todo in self._plans.values() for day in todo.left}, now)
+
+    def _compare_clocks(self, left: Collection[Date], now: Callable[[], datetime]) -> None:
+        """Say so if a day that is not over at the exchange is over by this machine's clock."""
+        here = self._clock()
+        if left and min(left) < here.date():
+            self._on_note(
+                f"this machine's clock is ahead: it says {here:%Y-%m-%d %H:%M} UTC, but at the "
+                f"exchange it is {now():%Y-%m-%d %H:%M}; no day is stored before it is over there"
+            )
 
     def _tell(self, todo: Plan, repair: bool) -> None:
         """Say what a person may not expect of a plan."""

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -176,6 +177,29 @@ def test_a_run_that_is_cut_off_prints_its_summary_as_json(exchange, tmp_path, st
     assert each == ([1, 1] if len(symbols) > 1 else [])
     if status == 503:
         assert "the same command goes on from there" in summary["error"]
+
+
+@pytest.mark.parametrize(
+    ("status", "ahead", "over"),
+    [(200, 1, False), (404, 1, False), (404, 0, True), (200, None, True)],
+)
+def test_a_clock_that_is_a_day_ahead_completes_no_day(exchange, tmp_path, status, ahead, over):
+    """The exchange's answer is dated; a date that is not there tells nothing."""
+    now = datetime.now(UTC)
+    dated = None if ahead is None else format_datetime(now - timedelta(days=ahead), usegmt=True)
+    time_of_day = status, json.dumps({"iso": now.isoformat()}).encode(), {"Date": dated}
+    yesterday = str(now.date() - timedelta(days=1))
+    words = ("BTC-USD", yesterday, "--until", yesterday, "--db", str(tmp_path), "--json")
+    fault = {"/time": time_of_day}.get
+    with serving(Middle(exchange, fault)) as middle:
+        result = run(*words, "--rate", "1000", "--api-url", middle.url)
+    assert result.returncode == 0
+    summary = json.loads(result.stdout)
+    assert (summary["days"], summary["days_left"]) == (int(over), int(not over))
+    assert ("this machine's clock is ahead" in result.stderr) == (not over)
+    with LocalTickstore(tmp_path / TABLE) as store:
+        seen = [each.outcome for each in store.observations("BTC-USD")]
+    assert seen == ["complete"] * over
 
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])

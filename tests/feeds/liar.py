@@ -12,7 +12,8 @@ import httpx
 class Liar(ThreadingHTTPServer):
     """Answers each request with the next of its replies, and the last one ever after.
 
-    A reply is (status, body, headers); the status ``"cut"`` promises more bytes than it sends.
+    A reply is (status, body, headers); the status ``"cut"`` promises more bytes than it sends, and
+    a ``Date`` of ``None`` is not sent.
     """
 
     def __init__(self, replies):
@@ -36,9 +37,11 @@ class Liar(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         status, body, headers = self.server.next_reply(self)
-        self.send_response(200 if status == "cut" else status)
+        code = 200 if status == "cut" else status
+        (self.send_response_only if "Date" in headers else self.send_response)(code)
         for name, value in headers.items():
-            self.send_header(name, value)
+            if value is not None:
+                self.send_header(name, value)
         self.send_header("Content-Length", str(len(body) + (10 if status == "cut" else 0)))
         self.end_headers()
         self.wfile.write(body)
