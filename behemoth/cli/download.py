@@ -10,12 +10,13 @@ import typer
 
 from behemoth.cli import told
 from behemoth.cli.download_trades import check_what, download_trades
+from behemoth.cli.ending import why
 from behemoth.cli.locking import alone, doing
 from behemoth.cli.printable import printable
 from behemoth.cli.progress import shown
 from behemoth.cli.read import table_folder
 from behemoth.cli.wanted import read_symbols, told_apart
-from behemoth.errors import BadRequest, BehemothError, EnvironmentFailed, FeedUnavailable
+from behemoth.errors import BadRequest, BehemothError
 from behemoth.feeds import (
     PUBLIC_RATE,
     PUBLIC_URL,
@@ -27,6 +28,8 @@ from behemoth.feeds import (
 from behemoth.feeds.downloader import utc_now
 from behemoth.feeds.running import Run
 from behemoth.tickstore import LocalTickstore
+
+HOLDS = "every day that was stored stays, the same command goes on from there"
 
 
 def download(
@@ -178,7 +181,7 @@ def download(
             except BadRequest:
                 raise
             except (KeyboardInterrupt, BehemothError) as ended:
-                error = _why(ended, begun=bool(run.summaries()))
+                error = why(ended, HOLDS if run.summaries() else "")
     summaries = run.summaries()
     if error is None and len(summaries) == 1:
         error = summaries[0].refused
@@ -191,12 +194,3 @@ def download(
         typer.echo(f"behemoth: {printable(line)}", err=True)
     if missing:
         raise typer.Exit(1)
-
-
-def _why(ended: BaseException, *, begun: bool) -> str:
-    """Say in one line why a run ended early, what holds and how to go on."""
-    stopped = isinstance(ended, KeyboardInterrupt)
-    why = "stopped" if stopped else " ".join(str(ended).split())
-    if begun and (stopped or isinstance(ended, FeedUnavailable | EnvironmentFailed)):
-        why += "; every day that was stored stays, the same command goes on from there"
-    return why
