@@ -181,6 +181,27 @@ def test_a_trade_that_is_older_than_the_one_before_it_fails_the_day():
     assert store.revisions(LTC) == ()
 
 
+@pytest.mark.parametrize("time", ["2018-01-01", "2019-10-30"])
+def test_a_time_that_contradicts_the_ids_loses_no_trade_silently(time):
+    """One wrong time within a page: a complete day has all of its trades."""
+    store, exchange = MemoryTickstore(), Exchange()
+    newest = exchange.prints.newest(LTC, NOON)
+    exchange.late = {newest - 500: f"{time}T00:00:00Z"}
+    summary = run(store, exchange, date(2019, 10, 29), HALLOWEEN)
+    assert {rows for _, outcome, rows in outcomes(store) if outcome == "complete"} <= {6000}
+    assert summary.days + summary.days_failed == 3
+    if time == "2018-01-01":
+        assert summary.days_failed == 3
+        assert "is of an earlier day than trade" in summary.failures[0]
+
+
+def test_an_exchange_that_passes_over_the_cursor_is_asked_no_more_for_ever():
+    """The same page again and again is no answer."""
+    exchange = Exchange(deaf=True)
+    with pytest.raises(FeedUnavailable, match="not older than asked"):
+        run(MemoryTickstore(), exchange)
+
+
 def test_a_day_goes_on_from_its_pages(tmp_path):
     """What came before the exchange died is not asked again; after the commit nothing is left."""
     exchange = Exchange()

@@ -15,8 +15,9 @@ from typing import Literal
 from behemoth.bitemporal import BiTimestamp, Observation, visible
 from behemoth.feeds.coinbase import CoinbaseClient
 from behemoth.feeds.plan import ONE_DAY, KnownFrom, check_known_from, knowledge_start, seconds_of
-from behemoth.feeds.trades.gathering import Broken, Gatherer, Overtaken
+from behemoth.feeds.trades.gathering import Gatherer, Overtaken
 from behemoth.feeds.trades.planning import TradesPlan, plan_trades
+from behemoth.feeds.trades.seeking import Broken
 from behemoth.feeds.trades.staging import Staging, place
 from behemoth.feeds.trades.summary import TradesProgress, TradesSummary
 from behemoth.feeds.trades.values import MAX_TRADES, WHAT, Trades

@@ -14,7 +14,7 @@ from behemoth.errors import FeedError
 from behemoth.feeds.coinbase import CoinbaseClient
 from behemoth.feeds.fetching import workers
 from behemoth.feeds.plan import DAY, ONE_DAY, complete_days, seconds_of
-from behemoth.feeds.trades.seeking import Found, Seeker
+from behemoth.feeds.trades.seeking import Broken, Found, Seeker
 from behemoth.feeds.trades.staging import Staging
 from behemoth.feeds.trades.values import (
     MAX_TRADES,
@@ -28,10 +28,6 @@ from behemoth.feeds.trades.values import (
 from behemoth.tickstore import Tickstore
 
 SECOND = 1_000_000_000
-
-
-class Broken(Exception):
-    """What came of a day is not whole; the text says why."""
 
 
 class Overtaken(Exception):
@@ -86,7 +82,7 @@ class Gatherer:
         Raises
         ------
         Broken
-            When they are not whole, also after asking again.
+            When they are not whole, also after asking again, or their times contradict their ids.
         Overtaken
             When another run has completed the day meanwhile.
         FeedError
