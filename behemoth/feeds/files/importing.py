@@ -253,10 +253,21 @@ class _Import:
 
     def store(self) -> None:
         """Commit all days together, with the observation of what the file holds."""
-        wish, summary = self._wish, self.summary
         seen = self._new_observations()
         if not self._todo and not seen:
             return
+        try:
+            self._commit(seen)
+        except Conflict as error:
+            raise Conflict(
+                f"{self._wish.path}: nothing was imported, because another wrote {error.date} "
+                "of it meanwhile; import it again",
+                symbol=error.symbol,
+                date=error.date,
+            ) from error
+
+    def _commit(self, seen: Sequence[Observation]) -> None:
+        wish, summary = self._wish, self.summary
         message = f"import {wish.symbol} {what_of(wish.granularity)} from {wish.path.name}"
         told = ImportProgress("storing", 0, summary.days_written)
         self._on_progress(told)
