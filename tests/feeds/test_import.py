@@ -417,6 +417,13 @@ def test_a_file_that_cannot_be_unpacked_to_its_end_is_refused_whole(store, put, 
     assert store.token.startswith("0-")
 
 
+def test_zstd_is_refused_with_the_way_out_whatever_is_installed(put):
+    """Its usual reader takes half a file for a whole one."""
+    frame = b"\x28\xb5\x2f\xfd\x24\x13\x99\x00\x001572480000,1,1,1,1,1\x00\x00\x00\x00"
+    with pytest.raises(Corrupt, match="unpack it first, with zstd -d"):
+        put(frame)
+
+
 def test_a_folder_a_missing_file_and_a_closed_one_are_refused(store, tmp_path):
     with pytest.raises(BadRequest, match="is a folder; name the files in it"):
         import_candles(store, tmp_path, "BTC-USD", preset="coinbase")

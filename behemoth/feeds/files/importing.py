@@ -64,7 +64,7 @@ def import_candles(
 ) -> ImportSummary:
     """Import a file of candles, many days of one symbol: all of it in one commit, or nothing.
 
-    CSV, plain or packed (gzip, bzip2, xz, zstd, a zip or tar of one file), or Parquet. Rows may be
+    CSV, plain or packed (gzip, bzip2, xz, a zip or tar of one file), or Parquet. Rows may be
     in any order; memory does not grow with the file. Every value is the float64 nearest to what
     is written. A file that was imported already writes nothing.
 
