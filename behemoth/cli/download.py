@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from behemoth.cli import told
 from behemoth.cli.download_trades import check_what, download_trades
-from behemoth.cli.locking import alone
-from behemoth.cli.progress import Display, shown
+from behemoth.cli.ending import why
+from behemoth.cli.locking import alone, doing
+from behemoth.cli.printable import printable
+from behemoth.cli.progress import shown
 from behemoth.cli.read import table_folder
-from behemoth.cli.wanted import Wanted, read_symbols, told_apart
-from behemoth.errors import BadRequest, EnvironmentFailed, FeedUnavailable
+from behemoth.cli.wanted import read_symbols, told_apart
+from behemoth.errors import BadRequest, BehemothError
 from behemoth.feeds import (
     PUBLIC_RATE,
     PUBLIC_URL,
     CoinbaseClient,
     KnownFrom,
-    Summary,
-    download_many,
     plan_download,
     table_name,
 )
-from behemoth.feeds import download as download_one
+from behemoth.feeds.downloader import utc_now
+from behemoth.feeds.running import Run
 from behemoth.tickstore import LocalTickstore
+
+HOLDS = "every day that was stored stays, the same command goes on from there"
 
 
 def download(
@@ -155,83 +157,40 @@ def download(
             told.tell_plans(plans, client.rate, as_json=as_json)
             return
 
-        def work(display: Display) -> list[Summary]:
-            return _download(
-                store, client, wanted, granularity, partial, policy, repair, supersede, display
-            )
-
-        with (
-            shown(quiet=as_json, silent=quiet) as display,
-            alone(db, client.base_url, wait=wait, on_wait=display.note),
-        ):
-            summaries = _run(lambda: work(display))
+        with shown(quiet=as_json, silent=quiet) as display:
+            run = Run(store, client, policy, utc_now, display.progress, display.note)
+            error = None
+            try:
+                with alone(
+                    db,
+                    client.base_url,
+                    doing("download", wanted.symbols),
+                    wait=wait,
+                    on_wait=display.note,
+                ):
+                    run.prepare(
+                        wanted.symbols,
+                        wanted.first_day,
+                        wanted.last_day,
+                        granularity,
+                        partial,
+                        repair,
+                        supersede,
+                    )
+                    run.carry_out()
+            except BadRequest:
+                raise
+            except (KeyboardInterrupt, BehemothError) as ended:
+                error = why(ended, HOLDS if run.summaries() else "")
+    summaries = run.summaries()
+    if error is None and len(summaries) == 1:
+        error = summaries[0].refused
+    missing = told.what_is_missing(summaries) if error is None else [error]
     if as_json:
-        told.tell_summaries_as_json(summaries)
-    elif not quiet:
+        told.tell_summaries_as_json(summaries, "; ".join(missing) or None)
+    elif error is None and not quiet:
         told.tell_summaries(summaries, path)
-    if not all(summary.is_complete for summary in summaries):
-        told.tell_what_is_missing(summaries)
+    for line in missing:
+        typer.echo(f"behemoth: {printable(line)}", err=True)
+    if missing:
         raise typer.Exit(1)
-
-
-def _download(
-    store: LocalTickstore,
-    client: CoinbaseClient,
-    wanted: Wanted,
-    granularity: int,
-    partial: bool,
-    known_from: KnownFrom,
-    repair: bool,
-    supersede: bool,
-    display: Display,
-) -> list[Summary]:
-    """Download one symbol, whose refusal is an error, or many."""
-    if len(wanted.symbols) == 1:
-        return [
-            download_one(
-                store,
-                client,
-                wanted.symbols[0],
-                wanted.first_day,
-                wanted.last_day,
-                granularity,
-                partial=partial,
-                known_from=known_from,
-                repair=repair,
-                supersede=supersede,
-                on_progress=display.progress,
-                on_note=display.note,
-            )
-        ]
-    return download_many(
-        store,
-        client,
-        wanted.symbols,
-        wanted.first_day,
-        wanted.last_day,
-        granularity,
-        partial=partial,
-        known_from=known_from,
-        repair=repair,
-        supersede=supersede,
-        on_progress=display.progress,
-        on_note=display.note,
-    )
-
-
-def _run(work: Callable[[], list[Summary]]) -> list[Summary]:
-    """Do the work; where it ends early, say what holds and how to go on."""
-    try:
-        return work()
-    except KeyboardInterrupt:
-        _stop("stopped")
-    except (FeedUnavailable, EnvironmentFailed) as error:
-        _stop(str(error))
-
-
-def _stop(why: str) -> NoReturn:
-    typer.echo(
-        f"behemoth: {why}; every day that was stored stays, the same command goes on from there",
-        err=True,
-    )
-    raise typer.Exit(1)

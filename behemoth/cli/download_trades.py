@@ -8,14 +8,16 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 
-from behemoth.cli.locking import alone
+from behemoth.cli.ending import why
+from behemoth.cli.locking import alone, doing
 from behemoth.cli.printable import printable
 from behemoth.cli.progress import counted
 from behemoth.cli.read import table_folder
-from behemoth.errors import BadRequest, EnvironmentFailed, FeedError, FeedRefused
+from behemoth.errors import BadRequest, BehemothError
 from behemoth.feeds import (
     CoinbaseClient,
     KnownFrom,
@@ -27,6 +29,9 @@ from behemoth.feeds import (
 from behemoth.feeds import download_trades as run_download
 from behemoth.feeds.trades import TABLE
 from behemoth.tickstore import LocalTickstore
+
+DOUBT = "days in doubt: the exchange answered without a trade, what was stored was kept"
+HOLDS = "every day and page that came stays, the same command goes on from there"
 
 
 def download_trades(
@@ -63,7 +68,13 @@ def download_trades(
     with (
         LocalTickstore(path) as store,
         CoinbaseClient(api_url, rate=rate) as client,
-        _locked(db, client.base_url, dry_run=dry_run, wait=wait),
+        _locked(
+            db,
+            client.base_url,
+            doing("download --what trades", symbols),
+            dry_run=dry_run,
+            wait=wait,
+        ),
     ):
         for symbol in symbols:
             if dry_run:
@@ -77,9 +88,9 @@ def download_trades(
                 )
                 _tell_plan(symbol, plan, as_json)
                 continue
-            with _shown(quiet=as_json or quiet) as progress:
-                summary = _run(
-                    lambda symbol=symbol, progress=progress: run_download(  # type: ignore[misc]
+            try:
+                with _shown(quiet=as_json or quiet) as progress:
+                    summary = run_download(
                         store,
                         client,
                         symbol,
@@ -89,10 +100,15 @@ def download_trades(
                         on_progress=progress,
                         on_note=_hush if quiet else _note,
                     )
-                )
+            except BadRequest:
+                raise
+            except (KeyboardInterrupt, BehemothError) as ended:
+                _end(symbol, why(ended, HOLDS), as_json)
             told.append(summary)
             if as_json:
-                typer.echo(json.dumps(summary.as_json()))
+                error = None if summary.whole else "; ".join(summary.failures) or DOUBT
+                facts = {"complete": summary.whole, "error": error}
+                typer.echo(json.dumps(summary.as_json() | facts))
             elif not quiet:
                 _tell(summary, path)
             for line in summary.failures if quiet else ():
@@ -101,8 +117,10 @@ def download_trades(
         raise typer.Exit(1)
 
 
-def _locked(db: Path, source: str, *, dry_run: bool, wait: bool) -> AbstractContextManager[None]:
-    return nullcontext() if dry_run else alone(db, source, wait=wait, on_wait=_note)
+def _locked(
+    db: Path, source: str, what: str, *, dry_run: bool, wait: bool
+) -> AbstractContextManager[None]:
+    return nullcontext() if dry_run else alone(db, source, what, wait=wait, on_wait=_note)
 
 
 def check_what(what: str) -> str:
@@ -118,17 +136,12 @@ def check_what(what: str) -> str:
     return what
 
 
-def _run(work: Callable[[], TradesSummary]) -> TradesSummary:
-    """Do the work; where it ends early, say what holds and how to go on."""
-    holds = "every day and page that came stays, the same command goes on from there"
-    try:
-        return work()
-    except KeyboardInterrupt:
-        typer.echo(f"behemoth: stopped; {holds}", err=True)
-    except FeedRefused:
-        raise
-    except (FeedError, EnvironmentFailed) as error:
-        typer.echo(f"behemoth: {printable(str(error))}; {holds}", err=True)
+def _end(symbol: str, error: str, as_json: bool) -> NoReturn:
+    """Say why it ended early, to machines too."""
+    if as_json:
+        facts = {"product": symbol, "what": "trades", "complete": False, "error": error}
+        typer.echo(json.dumps(facts))
+    typer.echo(f"behemoth: {printable(error)}", err=True)
     raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""How a command ends before its end: Ctrl-C, and an output that cannot be written any more."""
+"""How a command ends before its end: Ctrl-C, a failure, an output that cannot be written."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import typer
+
+from behemoth.errors import EnvironmentFailed, FeedError, FeedRefused
 
 
 @contextmanager
@@ -25,6 +27,16 @@ def stoppable(then: str = "") -> Iterator[None]:
         line = "; ".join(filter(None, ("behemoth: stopped; nothing is lost", then)))
         typer.echo(line, err=True)
         raise typer.Exit(1) from None
+
+
+def why(ended: BaseException, holds: str) -> str:
+    """Say in one line why a download ended early; where it may go on, what holds too."""
+    stopped = isinstance(ended, KeyboardInterrupt)
+    line = "stopped" if stopped else " ".join(str(ended).split())
+    passing = isinstance(ended, FeedError | EnvironmentFailed) and not isinstance(
+        ended, FeedRefused
+    )
+    return f"{line}; {holds}" if holds and (stopped or passing) else line
 
 
 def flush() -> None:

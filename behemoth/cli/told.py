@@ -53,14 +53,25 @@ def tell_summaries(summaries: Sequence[Summary], path: Path) -> None:
         )
 
 
-def tell_summaries_as_json(summaries: Sequence[Summary]) -> None:
-    """Print one object: the totals, and a list with one object for each symbol."""
+def tell_summaries_as_json(summaries: Sequence[Summary], error: str | None) -> None:
+    """Print one object: what was done, of many symbols the totals and a list with one for each.
+
+    Parameters
+    ----------
+    summaries
+        Those that there are; none if it was not even begun.
+    error
+        Why something is missing, in one line.
+    """
     each = [summary.as_json() for summary in summaries]
-    typer.echo(json.dumps((each[0] if len(each) == 1 else _total(summaries)) | {"symbols": each}))
+    facts = each[0] if len(each) == 1 else _total(summaries) if each else {}
+    ended = {"complete": error is None, "error": error}
+    typer.echo(json.dumps(facts | ended | ({"symbols": each} if len(each) > 1 else {})))
 
 
-def tell_what_is_missing(summaries: Sequence[Summary]) -> None:
-    """Print on stderr why a run is not complete, a line for each symbol and reason."""
+def what_is_missing(summaries: Sequence[Summary]) -> list[str]:
+    """Say why a run is not complete, a line for each symbol and reason."""
+    lines = []
     for summary in summaries:
         reasons = []
         if summary.refused:
@@ -73,8 +84,8 @@ def tell_what_is_missing(summaries: Sequence[Summary]) -> None:
                 f"days in doubt: {summary.days_in_doubt:,}; what was stored was kept, see "
                 "behemoth verify-source"
             )
-        for reason in reasons:
-            typer.echo(f"behemoth: {printable(f'{summary.product}: {reason}')}", err=True)
+        lines += [f"{summary.product}: {reason}" for reason in reasons]
+    return lines
 
 
 def tell_plans(plans: Sequence[Plan], rate: float, *, as_json: bool) -> None:
@@ -83,8 +94,8 @@ def tell_plans(plans: Sequence[Plan], rate: float, *, as_json: bool) -> None:
     numbers = [name for name in each[0] if name not in ("product", "granularity")]
     total = {name: sum(facts[name] for facts in each) for name in numbers}
     if as_json:
-        one = each[0] if len(each) == 1 else {"granularity": plans[0].granularity} | total
-        typer.echo(json.dumps(one | {"symbols": each}))
+        many = {"granularity": plans[0].granularity, **total, "symbols": each}
+        typer.echo(json.dumps(each[0] if len(each) == 1 else many))
         return
     if len(each) > 1:
         each.append({"product": f"{len(each):,} symbols"} | total)
@@ -112,7 +123,6 @@ def _total(summaries: Sequence[Summary]) -> dict[str, Any]:
         "last_day": max(summary.last_day for summary in summaries).isoformat(),
         **{name: sum(getattr(summary, name) for summary in summaries) for name in COUNTS},
         "days_failed": sum(len(summary.failed) for summary in summaries),
-        "complete": all(summary.is_complete for summary in summaries),
     }
 
 

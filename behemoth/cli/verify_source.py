@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from behemoth.cli.history import differences, said_of, show
-from behemoth.cli.locking import alone
+from behemoth.cli.locking import alone, doing
 from behemoth.cli.printable import printable
 from behemoth.cli.progress import shown
 from behemoth.cli.read import open_table
@@ -117,7 +117,13 @@ def verify_source(
             shown(quiet=as_json) as display,
             _stoppable(update),
             # Whoever only reads writes no lock either.
-            alone(db, client.base_url, wait=wait, on_wait=display.note)
+            alone(
+                db,
+                client.base_url,
+                doing("verify-source", [symbol]),
+                wait=wait,
+                on_wait=display.note,
+            )
             if update
             else nullcontext(),
         ):

@@ -116,13 +116,15 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
 def read_time(response: httpx.Response) -> datetime:
     """Read the exchange's time: from the body of a 200, from the date of another answer.
 
+    Where a body and its date differ it is the earlier one, so that no day counts as over too soon.
+
     Raises
     ------
     BrokenAnswer
         When neither tells it.
     """
+    date = date_of(response.headers)
     if response.status_code != 200:
-        date = date_of(response.headers)
         if date is None:
             raise BrokenAnswer(f"{response.status_code} without a date")
         return date
@@ -130,7 +132,8 @@ def read_time(response: httpx.Response) -> datetime:
         time = datetime.fromisoformat(json.loads(response.content)["iso"])
     except (ValueError, TypeError, KeyError, RecursionError):
         raise BrokenAnswer(f"a body that tells no time: {excerpt(response.content)}") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return time if date is None else min(time, date)
 
 
 def _http_date(text: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What was asked before: how far a source's answers go, and whether others answered here too.
+"""What was asked before: how far a source's answers go, and how days came to be missing.
 
 Pure: observations in, facts out. What to ask next is decided by `behemoth.feeds.plan`.
 """
@@ -11,7 +11,6 @@ from datetime import date as Date
 from datetime import timedelta
 
 from behemoth.bitemporal import Observation, Outcome
-from behemoth.errors import BadRequest
 from behemoth.feeds.plan import days_between
 from behemoth.feeds.summary import Shortfall
 
@@ -55,41 +54,6 @@ def asked_range(
         if (seen.source, seen.what) == (source, what) and seen.end > seen.start
     ]
     return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
-
-
-def check_unmixed(
-    product: str,
-    observations: Iterable[Observation],
-    sources: Iterable[str],
-    source: str,
-    what: str,
-) -> None:
-    """Return if all that is known of a symbol came from the source that is asked next.
-
-    Parameters
-    ----------
-    product
-        The symbol.
-    observations
-        What sources answered about it; an asking that failed brought nothing, and does not count.
-    sources
-        Who brought the ticks that the next answers would supersede.
-    source, what
-        Who is asked next, and for what.
-
-    Raises
-    ------
-    BadRequest
-        When another source's, or another kind of, ticks are there: names both, and the way out.
-    """
-    others = {(seen.source, seen.what) for seen in observations if seen.outcome != "failed"}
-    there = sorted(f"{kind} from {who}" for who, kind in others - {(source, what)})
-    there += sorted(f"ticks from {who or 'an unnamed source'}" for who in {*sources} - {source})
-    if there:
-        raise BadRequest(
-            f"{product}: this table holds {there[0]}, and {what} from {source} would mix with "
-            "them; choose another table with --table, or say --supersede to do it on purpose"
-        )
 
 
 def _days_of(seen: Observation) -> tuple[Date, Date]:

@@ -1,21 +1,22 @@
 """From what a table holds to what a download has to ask: reads the table, writes nothing.
 
-The decisions are those of `behemoth.feeds.plan` and `behemoth.feeds.asked`.
+The decisions are those of `behemoth.feeds.plan`, `behemoth.feeds.asked` and
+`behemoth.feeds.unmixed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date as Date
 from datetime import datetime
 
-from behemoth.bitemporal import Revision
 from behemoth.errors import BadRequest
-from behemoth.feeds.asked import asked_range, check_unmixed, shortfall
+from behemoth.feeds.asked import asked_range, shortfall
 from behemoth.feeds.candles import check_granularity
 from behemoth.feeds.plan import Plan, check_range, complete_days, days_between, plan
 from behemoth.feeds.storing import what_of
+from behemoth.feeds.unmixed import check_unmixed, histories
 from behemoth.tickstore import Tickstore
 
 
@@ -51,22 +52,13 @@ def plan_download(
         As `download`.
     """
     what = what_of(check_granularity(granularity))
+    first_day, last_day = wanted_range(
+        table, source, product, first_day, last_day, what, repair=repair
+    )
     seen = table.observations(product)
-    if first_day is None or last_day is None:
-        if not repair:
-            raise BadRequest("a download needs a first and a last day; only a repair knows them")
-        asked = asked_range(seen, source, what)
-        if asked is None:
-            raise BadRequest(
-                f"{product}: {source} was never asked for {what} into this table, so there is "
-                "nothing to repair; say from which day to which"
-            )
-        first_day, last_day = asked
-    check_range(first_day, last_day)
     done = complete_days(seen, source, what, first_day, last_day)
     if all(day in done for day in days_between(first_day, last_day)):
         return Plan(product, granularity, first_day, last_day, complete=tuple(sorted(done)))
-    newest = _newest(table, product)
     todo = plan(
         product,
         first_day,
@@ -74,25 +66,45 @@ def plan_download(
         granularity,
         now=now(),
         complete=done,
-        deleted={date for date, revision in newest.items() if revision.kind == "delete"},
+        deleted={
+            date
+            for date, history in histories(table, product).items()
+            if history[-1].kind == "delete"
+        },
         partial=partial,
     )
     dates = [day.date for day in todo.days]
     if not supersede:
-        stored = [newest[date] for date in dates if date in newest]
-        check_unmixed(product, seen, _sources(table, product, stored), source, what)
+        check_unmixed(table, product, dates, source, what, unnamed=True)
     return replace(todo, shortfall=shortfall(dates, seen, source, what))
 
 
-def _newest(table: Tickstore, product: str) -> dict[Date, Revision]:
-    """Give the newest revision of each date."""
-    return {revision.date: revision for revision in table.revisions(product)}
+def wanted_range(
+    table: Tickstore,
+    source: str,
+    product: str,
+    first_day: Date | None,
+    last_day: Date | None,
+    what: str,
+    *,
+    repair: bool,
+) -> tuple[Date, Date]:
+    """Give the range of a download: where no days are named, all that was ever asked.
 
-
-def _sources(table: Tickstore, product: str, stored: Sequence[Revision]) -> set[str]:
-    """Give who brought the ticks of some revisions."""
-    commits = {revision.commit for revision in stored if revision.rows}
-    if not commits:
-        return set()
-    log = table.log(product)
-    return set(log.loc[sorted(commits), "source"])
+    Raises
+    ------
+    BadRequest
+        When there is none, or it cannot be.
+    """
+    if first_day is None or last_day is None:
+        if not repair:
+            raise BadRequest("a download needs a first and a last day; only a repair knows them")
+        asked = asked_range(table.observations(product), source, what)
+        if asked is None:
+            raise BadRequest(
+                f"{product}: {source} was never asked for {what} into this table, so there is "
+                "nothing to repair; say from which day to which"
+            )
+        first_day, last_day = asked
+    check_range(first_day, last_day)
+    return first_day, last_day

@@ -7,7 +7,7 @@ the table is decided by `behemoth.feeds.storing`; threads are those of `behemoth
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date as Date
 from datetime import datetime
@@ -18,12 +18,12 @@ from typing import Any, TypeVar
 from behemoth.errors import BadRequest, FeedError, FeedRefused
 from behemoth.feeds.asking import Counts
 from behemoth.feeds.believing import Believer
-from behemoth.feeds.candles import joined
+from behemoth.feeds.candles import check_granularity, joined
 from behemoth.feeds.coinbase import CoinbaseClient
 from behemoth.feeds.fetching import Cutter, FailedDay, Fetch, FetchedDay
 from behemoth.feeds.plan import KnownFrom, Plan, PlannedDay, check_known_from, windows_of
-from behemoth.feeds.preparing import plan_download
-from behemoth.feeds.storing import Storing
+from behemoth.feeds.preparing import plan_download, wanted_range
+from behemoth.feeds.storing import Storing, what_of
 from behemoth.feeds.summary import Progress, Summary
 from behemoth.tickstore import Tickstore
 
@@ -51,6 +51,7 @@ class Run:
         self._believer = Believer(client)
         self._before = client.counts
         self._asked_before: dict[str, Counts] = {}
+        self._wanted: dict[str, Summary] = {}
         self._plans: dict[str, Plan] = {}
         self._stores: dict[str, Storing] = {}
         self._progress = Progress(0, 0, 0, 0)
@@ -70,14 +71,20 @@ class Run:
         if isinstance(products, str) or not products:
             raise BadRequest("name one product or more, in a list")
         now = cache(self._client.time)
+        source, what = self._client.base_url, what_of(check_granularity(granularity))
         for product in products:
+            first, last = wanted_range(
+                self._table, source, product, first_day, last_day, what, repair=repair
+            )
+            self._wanted[product] = Summary(product, granularity, source, first, last)
             self._asked_before[product] = self._client.counts_of(product)
+        for product, wanted in self._wanted.items():
             self._plans[product] = plan_download(
                 self._table,
-                self._client.base_url,
+                source,
                 product,
-                first_day,
-                last_day,
+                wanted.first_day,
+                wanted.last_day,
                 granularity,
                 partial=partial,
                 repair=repair,
@@ -86,6 +93,16 @@ class Run:
             )
         for todo in self._plans.values():
             self._tell(todo, repair)
+        self._compare_clocks({day for todo in self._plans.values() for day in todo.left}, now)
+
+    def _compare_clocks(self, left: Collection[Date], now: Callable[[], datetime]) -> None:
+        """Say so if a day that is not over at the exchange is over by this machine's clock."""
+        here = self._clock()
+        if left and min(left) < here.date():
+            self._on_note(
+                f"this machine's clock is ahead: it says {here:%Y-%m-%d %H:%M} UTC, but at the "
+                f"exchange it is {now():%Y-%m-%d %H:%M}; no day is stored before it is over there"
+            )
 
     def _tell(self, todo: Plan, repair: bool) -> None:
         """Say what a person may not expect of a plan."""
@@ -119,7 +136,11 @@ class Run:
                 days = sum(map(len, failed.values()))
                 self._on_note(f"{days:,} days failed; they are asked once more")
                 self._round(failed)
-        return [self._summary(product) for product in self._plans]
+        return self.summaries()
+
+    def summaries(self) -> list[Summary]:
+        """Tell what was done so far, also where the run ended early."""
+        return [self._summary(product) for product in self._wanted]
 
     def _storing(self, todo: Plan) -> Storing:
         return Storing(
@@ -174,15 +195,15 @@ class Run:
 
     def _summary(self, product: str) -> Summary:
         """Give a product's summary; the time that was asked for counts for a product alone."""
-        storing, refused = self._stores[product], self.refused.get(product)
+        storing, refused = self._stores.get(product), self.refused.get(product)
         asked = self._client.counts_of(product) - self._asked_before[product]
-        if len(self._plans) == 1:
+        if len(self._wanted) == 1:
             asked = self._client.counts - self._before
         return replace(
-            storing.summary,
+            self._wanted[product] if storing is None else storing.summary,
             requests=asked.requests,
             retries=asked.retries,
-            failed=tuple(sorted(storing.failed)),
+            failed=() if storing is None else tuple(sorted(storing.failed)),
             refused=None if refused is None else str(refused),
         )
 

@@ -12,7 +12,6 @@ from datetime import date as Date
 
 import pandas as pd
 
-from behemoth import codec
 from behemoth.bitemporal import BiTimestamp, Observation, Revision
 from behemoth.errors import BadFrame, Conflict
 from behemoth.feeds.fetching import FetchedDay
@@ -64,7 +63,7 @@ class Finding:
 
     def says_the_same(self, other: Finding) -> bool:
         """Compare two answers to the bit."""
-        return _digest(self.fetched.frame) == _digest(other.fetched.frame)
+        return self.fetched.digest == other.fetched.digest
 
     def day(self, written: int | None = None, reason: str = "") -> VerifiedDay:
         """Give it as the result of a verification."""
@@ -157,7 +156,7 @@ class Settler:
             match finding.outcome:
                 case "vanished":
                     one.delete(self._product, at, expected_version=newest)
-                case "differs" if _was_deleted(finding.stored.history, finding.fetched.frame):
+                case "differs" if _was_deleted(finding.stored.history, finding.fetched):
                     one.undelete(self._product, at, expected_version=newest)
                 case "differs":
                     frame = finding.fetched.frame
@@ -178,13 +177,9 @@ class Settler:
         )
 
 
-def _was_deleted(history: Sequence[Revision], frame: pd.DataFrame) -> bool:
+def _was_deleted(history: Sequence[Revision], fetched: FetchedDay) -> bool:
     """Say whether a day is deleted that had these very ticks: then no bytes are copied."""
     if not history or history[-1].kind != "delete":
         return False
     last = [revision for revision in history if revision.splay is not None][-1]
-    return last.digest == _digest(frame)
-
-
-def _digest(frame: pd.DataFrame) -> str:
-    return codec.dismantle(frame, str(frame.index.name)).digest()
+    return last.digest == fetched.digest

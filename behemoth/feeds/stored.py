@@ -5,15 +5,13 @@ Reads the table, writes nothing, and asks nobody.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date as Date
-from datetime import datetime, timedelta
 
-from behemoth.bitemporal import Observation, Revision, visible
-from behemoth.feeds.asked import check_unmixed
-from behemoth.feeds.plan import complete_days, days_between
+from behemoth.bitemporal import Revision, visible
+from behemoth.feeds.plan import complete_days
+from behemoth.feeds.unmixed import check_unmixed, histories, sources_of
 from behemoth.tickstore import View
 
 
@@ -74,17 +72,14 @@ class Stored:
         self._product = product
         self._source = source
         self._what = what
-        histories: dict[Date, list[Revision]] = defaultdict(list)
-        for revision in view.revisions(product):
-            if first_day <= revision.date <= last_day:
-                histories[revision.date].append(revision)
-        sources = dict(view.log(product)["source"]) if histories else {}
-        self.days = {
-            date: StoredDay(history, sources[_origin(history).commit])
-            for date, history in histories.items()
+        found = {
+            date: history
+            for date, history in histories(view, product).items()
+            if first_day <= date <= last_day
         }
-        self._observations = view.observations(product)
-        self.answered = complete_days(self._observations, source, what, first_day, last_day)
+        sources = sources_of(view, product, found)
+        self.days = {date: StoredDay(history, sources[date]) for date, history in found.items()}
+        self.answered = complete_days(view.observations(product), source, what, first_day, last_day)
 
     @property
     def wanted(self) -> frozenset[Date]:
@@ -103,38 +98,4 @@ class Stored:
         BadRequest
             When ticks came from another source, or are of another granularity.
         """
-        sources = {
-            day.source
-            for date, day in self.days.items()
-            if day.known is not None
-            and day.source not in ("", self._source)
-            and not self._has_said(date, day.known.commit_time)
-        }
-        check_unmixed(self._product, self._otherwise(), sources, self._source, self._what)
-
-    def _has_said(self, date: Date, since: datetime) -> bool:
-        """Say whether the source has answered a day since ticks of another were stored."""
-        later = (seen for seen in self._observations if seen.asked_at > since)
-        return bool(complete_days(later, self._source, self._what, date, date))
-
-    def _otherwise(self) -> list[Observation]:
-        """Find what the source answered of stored days that it was never asked this for."""
-        said: dict[Date, list[Observation]] = defaultdict(list)
-        for seen in self._observations:
-            if seen.source == self._source and seen.outcome != "failed" and self.days:
-                first = max(min(self.days), seen.start.date())
-                last = min(max(self.days), (seen.end - timedelta(microseconds=1)).date())
-                for date in days_between(first, last):
-                    said[date].append(seen)
-        return [
-            seen
-            for date, every in said.items()
-            if date in self.days and all(each.what != self._what for each in every)
-            for seen in every
-        ]
-
-
-def _origin(history: Sequence[Revision]) -> Revision:
-    """Give the revision that brought the ticks: an undelete's are another's."""
-    newest = history[-1]
-    return next((each for each in history if each.version == newest.splay), newest)
+        check_unmixed(self.view, self._product, self.days, self._source, self._what, unnamed=False)

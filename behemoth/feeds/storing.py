@@ -122,7 +122,7 @@ class Storing:
         if not missing:
             return fetched
         again = self._ask_again(fetched.day)
-        if again is not None and again.frame.equals(fetched.frame):
+        if again is not None and again.digest == fetched.digest:
             self._on_note(
                 f"{self._product} {fetched.day.date}: {missing:,} rows of version {known.version} "
                 "are not in the answer, nor in the next one; it is superseded"

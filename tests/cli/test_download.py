@@ -9,13 +9,16 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
 
 from behemoth import LocalTickstore
 from tests.cli.running import behemoth
+from tests.feeds.liar import Middle, serving
 from tests.feeds.test_download import stored, truth
 
 TABLE = "COINBASE_PRO_ONE_MIN_BINS"
@@ -65,6 +68,7 @@ def test_download_tells_what_it_did(exchange, tmp_path):
     again = run(*words, "--json", "--api-url", exchange)
     summary = json.loads(again.stdout)
     assert (summary["requests"], summary["days_already_complete"]) == (0, 2)
+    assert (summary["complete"], summary["error"], "symbols" in summary) == (True, None, False)
     assert again.stderr == ""
 
 
@@ -124,17 +128,78 @@ def test_a_database_folder_that_cannot_be_written_is_one_clear_line(exchange):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_no_network_at_all_names_the_address(tmp_path):
-    """Soon, exit 1, and nothing is written."""
+@pytest.mark.parametrize("as_json", [False, True])
+def test_no_network_at_all_names_the_address(tmp_path, as_json):
+    """Soon, exit 1, and nothing is written; as JSON too."""
+    words = ("BTC-USD", "2019-10-31", "2019-10-31", *(["--json"] if as_json else []))
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        result = run("BTC-USD", "2019-10-31", "2019-10-31", "--api-url", url, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (1, "")
+        result = run(*words, "--api-url", url, cwd=tmp_path)
+    assert (result.returncode, result.stdout != "") == (1, as_json)
     assert url in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+    if as_json:
+        summary = json.loads(result.stdout)
+        assert result.stderr == f"behemoth: {summary['error']}\n"
+        assert (summary["product"], summary["last_day"]) == ("BTC-USD", "2019-10-31")
+        assert (summary["complete"], summary["days"], summary["retries"]) == (False, 0, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["db"]
     assert all(path.name.startswith(".download-") for path in (tmp_path / "db").iterdir())
+
+
+def from_then_on(day, reply):
+    """A fault: this reply to whatever asks for candles of a day or later."""
+
+    def fault(path):
+        start = parse_qs(urlsplit(path).query).get("start", [""])[0]
+        return reply if start >= day else None
+
+    return fault
+
+
+@pytest.mark.parametrize("symbols", [["BTC-USD"], ["BTC-USD", "ETH-USD"]])
+@pytest.mark.parametrize("status", [503, 403])
+def test_a_run_that_is_cut_off_prints_its_summary_as_json(exchange, tmp_path, status, symbols):
+    """What was stored by then, and in one line why it ended; stderr has that line too."""
+    reply = status, b'{"message": "no more"}', {"Retry-After": "999"}
+    words = (*symbols, "2019-10-28", "2019-10-31", "--db", str(tmp_path), "--json")
+    with serving(Middle(exchange, from_then_on("2019-10-29", reply))) as middle:
+        result = run(*words, "--rate", "1000", "--api-url", middle.url)
+    assert result.returncode == 1
+    summary = json.loads(result.stdout)
+    assert (summary["complete"], summary["days"]) == (False, len(symbols))
+    assert str(status) in summary["error"]
+    assert "Traceback" not in result.stderr
+    parts = [line.removeprefix("behemoth: ") for line in result.stderr.splitlines()]
+    assert summary["error"] == "; ".join(parts[-1 if status == 503 else -len(symbols) :])
+    each = [one["days"] for one in summary.get("symbols", [])]
+    assert each == ([1, 1] if len(symbols) > 1 else [])
+    if status == 503:
+        assert "the same command goes on from there" in summary["error"]
+
+
+@pytest.mark.parametrize(
+    ("status", "ahead", "over"),
+    [(200, 1, False), (404, 1, False), (404, 0, True), (200, None, True)],
+)
+def test_a_clock_that_is_a_day_ahead_completes_no_day(exchange, tmp_path, status, ahead, over):
+    """The exchange's answer is dated; a date that is not there tells nothing."""
+    now = datetime.now(UTC)
+    dated = None if ahead is None else format_datetime(now - timedelta(days=ahead), usegmt=True)
+    time_of_day = status, json.dumps({"iso": now.isoformat()}).encode(), {"Date": dated}
+    yesterday = str(now.date() - timedelta(days=1))
+    words = ("BTC-USD", yesterday, "--until", yesterday, "--db", str(tmp_path), "--json")
+    fault = {"/time": time_of_day}.get
+    with serving(Middle(exchange, fault)) as middle:
+        result = run(*words, "--rate", "1000", "--api-url", middle.url)
+    assert result.returncode == 0
+    summary = json.loads(result.stdout)
+    assert (summary["days"], summary["days_left"]) == (int(over), int(not over))
+    assert ("this machine's clock is ahead" in result.stderr) == (not over)
+    with LocalTickstore(tmp_path / TABLE) as store:
+        seen = [each.outcome for each in store.observations("BTC-USD")]
+    assert seen == ["complete"] * over
 
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
@@ -144,7 +209,10 @@ def test_an_interrupted_download_goes_on_where_it_was(tmp_path, blow):
     words = ("BTC-USD", str(first), str(last), "--db", str(tmp_path), "--rate", "50")
     with sandbox("--rate", "10000", "--burst", "10000") as url:
         process = subprocess.Popen(
-            command(*words, "--api-url", url), stderr=subprocess.PIPE, text=True
+            command(*words, "--json", "--api-url", url),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         log = tmp_path / TABLE / "log"
         deadline = time.monotonic() + 60
@@ -153,11 +221,13 @@ def test_an_interrupted_download_goes_on_where_it_was(tmp_path, blow):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(blow)
-        _, told = process.communicate(timeout=60)
+        printed, told = process.communicate(timeout=60)
         if blow == signal.SIGINT:
             assert process.returncode == 1
             assert "same command" in told
             assert "Traceback" not in told
+            cut = json.loads(printed)
+            assert (cut["complete"], cut["error"].startswith("stopped; ")) == (False, True)
         with LocalTickstore(tmp_path / TABLE) as store:
             done = len(store.revisions("BTC-USD"))
         assert 3 <= done < 31

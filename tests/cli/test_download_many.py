@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -45,6 +46,7 @@ def test_many_symbols_are_summed_up(words, tmp_path):
         assert line in result.stdout
     again = json.loads(run(*told, "--json").stdout)
     assert (again["days_already_complete"], again["requests"], again["complete"]) == (6, 0, True)
+    assert again["error"] is None
     assert [each["product"] for each in again["symbols"]] == ["BTC-USD", "ETH-USD", "LTC-USD"]
     with LocalTickstore(tmp_path / TABLE) as store:
         assert store.symbols() == ["BTC-USD", "ETH-USD", "LTC-USD"]
@@ -58,6 +60,7 @@ def test_a_refused_product_does_not_stop_the_others(words):
     assert line.startswith("behemoth: NOPE-USD: ")
     summary = json.loads(run("NOPE-USD", "BTC-USD", *DAYS, *words, "--json").stdout)
     assert (summary["complete"], summary["days_already_complete"]) == (False, 2)
+    assert summary["error"] == line.removeprefix("behemoth: ")
 
 
 def test_a_quiet_run_until_yesterday_says_nothing(words, tmp_path):
@@ -101,7 +104,11 @@ def test_of_two_at_once_the_second_says_who_runs_or_waits(tmp_path):
         assert (refused.returncode, refused.stdout) == (1, "")
         (line,) = refused.stderr.splitlines()
         assert f"pid {first.pid}, since 20" in line
+        assert ": download BTC-USD)" in line
         assert "--wait" in line
+        told = run(*quick, "--json")
+        assert told.returncode == 1
+        assert f"pid {first.pid}, since 20" in json.loads(told.stdout)["error"]
         waiting = subprocess.Popen(
             command(*quick, "--wait"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -117,15 +124,54 @@ def test_of_two_at_once_the_second_says_who_runs_or_waits(tmp_path):
 def test_two_sources_do_not_wait_for_each_other(tmp_path):
     """Each has its own lock, and each database."""
     with (
-        alone(tmp_path, "http://a", wait=False, on_wait=print),
-        alone(tmp_path, "http://b", wait=False, on_wait=print),
-        alone(tmp_path / "other", "http://a", wait=False, on_wait=print),
-        pytest.raises(Conflict, match=f"pid {os.getpid()}, since 20"),
-        alone(tmp_path, "http://a", wait=False, on_wait=print),
+        alone(tmp_path, "http://a", "this", wait=False, on_wait=print),
+        alone(tmp_path, "http://b", "that", wait=False, on_wait=print),
+        alone(tmp_path / "other", "http://a", "that", wait=False, on_wait=print),
+        pytest.raises(Conflict, match=f"pid {os.getpid()}, since 20.*: this"),
+        alone(tmp_path, "http://a", "that", wait=False, on_wait=print),
     ):
         pass
-    with alone(tmp_path, "http://a", wait=False, on_wait=print):
+    with alone(tmp_path, "http://a", "that", wait=False, on_wait=print):
         pass
+    assert all(path.suffix == ".lock" for path in tmp_path.glob(".download-*"))
+
+
+def test_a_note_of_one_that_was_killed_is_not_taken_for_the_holders(tmp_path):
+    """Who holds the lock now has not signed yet: all that is known is that somebody does."""
+    hold = (
+        "import sys, time; from pathlib import Path; from behemoth.cli.locking import alone\n"
+        "with alone(Path(sys.argv[1]), 'http://a', 'this', wait=False, on_wait=print):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    killed = subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert killed.stdout.readline() == "held\n"
+    killed.kill()
+    killed.communicate(timeout=30)
+    (path,) = tmp_path.glob(".download-*.lock")
+    assert json.loads(path.with_suffix(".json").read_text())["pid"] == killed.pid
+    unsigned = (
+        "import sys, time; from filelock import FileLock\n"
+        "with FileLock(sys.argv[1]):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", unsigned, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(Conflict, match=r"is running; let it end"),
+            alone(tmp_path, "http://a", "that", wait=False, on_wait=print),
+        ):
+            pass
+    finally:
+        holder.kill()
+        holder.communicate(timeout=30)
+    with alone(tmp_path, "http://a", "that", wait=False, on_wait=print):
+        signed = json.loads(path.with_suffix(".json").read_text())
+    assert (signed["pid"], signed["doing"]) == (os.getpid(), "that")
 
 
 def test_a_folder_that_cannot_be_locked_is_named(tmp_path):
@@ -135,6 +181,6 @@ def test_a_folder_that_cannot_be_locked_is_named(tmp_path):
     for db in (path, path / "below"):
         with (
             pytest.raises(EnvironmentFailed, match=r"cannot be locked.*--db"),
-            alone(db, "http://a", wait=False, on_wait=print),
+            alone(db, "http://a", "this", wait=False, on_wait=print),
         ):
             pass

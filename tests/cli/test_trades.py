@@ -57,9 +57,20 @@ def test_a_download_tells_what_it_did(db, exchange):
     again = run(*words, "--api-url", exchange.url)
     summary = json.loads(again.stdout)
     assert (summary["requests"], summary["days_already_complete"], again.stderr) == (0, 1, "")
+    assert (summary["complete"], summary["error"]) == (True, None)
     with LocalTickstore(folder / TABLE, mode="r") as store:
         day = date.fromisoformat(DAY)
         assert same(store.select("LTC-USD"), truth("LTC-USD", day, day))
+
+
+def test_an_exchange_that_is_not_there_is_told_as_json_too(tmp_path):
+    """In the one line that stderr has."""
+    words = ("download", "LTC-USD", DAY, DAY, "--what", "trades", "--db", tmp_path, "--json")
+    result = run(*words, "--api-url", "http://127.0.0.1:1")
+    told = json.loads(result.stdout)
+    assert (result.returncode, told["product"], told["complete"]) == (1, "LTC-USD", False)
+    assert result.stderr == f"behemoth: {told['error']}\n"
+    assert "the same command goes on from there" in told["error"]
 
 
 def test_a_dry_run_says_that_it_cannot_know_the_requests(tmp_path):

@@ -144,7 +144,7 @@ def test_an_update_waits_for_nobody_and_a_mere_look_needs_no_lock(place):
     """While a download from this exchange runs, an update says so; or waits, with --wait."""
     _, words, folder = place
     url = words[words.index("--api-url") + 1]
-    with alone(folder.parent, url, wait=False, on_wait=print):
+    with alone(folder.parent, url, "this", wait=False, on_wait=print):
         refused = run(*words, "--update")
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "another download" in refused.stderr

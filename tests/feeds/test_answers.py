@@ -64,6 +64,17 @@ def test_the_date_of_another_answer_tells_the_time():
     assert read_time(answer) == datetime(2019, 10, 31, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(("hour", "told"), [(11, 11), (12, 12), (13, 12)])
+def test_of_a_body_and_its_date_the_earlier_one_tells_the_time(hour, told):
+    """A day that is not over by one of them is not over."""
+    answer = httpx.Response(
+        200,
+        json={"iso": f"2019-10-31T{hour}:00:00Z"},
+        headers={"Date": "Thu, 31 Oct 2019 12:00:00 GMT"},
+    )
+    assert read_time(answer) == datetime(2019, 10, 31, told, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -215,6 +215,27 @@ def test_answers_that_lack_rows_and_differ_are_doubted():
     assert store.observations("BTC-USD") == ()
 
 
+@pytest.mark.parametrize(("volumes", "doubted"), [((0.0, -0.0), True), ((-0.0, -0.0), False)])
+def test_the_same_again_is_the_same_to_the_bit(volumes, doubted):
+    """A zero that lost its sign is another answer, as it is for a verification."""
+    store, day, left = MemoryTickstore(), date(2019, 10, 30), list(volumes)
+    start = seconds(2019, 10, 30)
+
+    def shorter_and_shorter(request):
+        if request.url.params.get("granularity") != "300":
+            return None
+        return httpx.Response(200, json=[[start, 1.0, 1.0, 1.0, 1.0, left.pop(0)]])
+
+    with Sandbox(**FAST) as exchange:
+        frame = frame_of(np.array([start, start + 300]), np.zeros((2, 5)))
+        store.insert("BTC-USD", BiTimestamp(day), frame, source=exchange.url)
+        client, _ = impatient(exchange, shorter_and_shorter)
+        with client:
+            summary = download(store, client, "BTC-USD", day, day, 300)
+    assert (summary.days_in_doubt, len(store.select("BTC-USD"))) == ((1, 2) if doubted else (0, 1))
+    assert left == []
+
+
 def test_a_clock_behind_is_told_once():
     """Not for each day of a run."""
     clock = [NOW]

@@ -181,7 +181,9 @@ class Sandbox:
             When the port is taken.
         """
         try:
-            self._server = Wire(self._port, self.answer, self._closing)
+            self._server = Wire(
+                self._port, self.answer, self._closing, lambda: self.now.timestamp()
+            )
         except OSError as error:
             raise EnvironmentFailed(
                 f"port {self._port} of {HOST} cannot be opened: {error.strerror or error}; "

@@ -35,6 +35,8 @@ class Wire(ThreadingHTTPServer):
         Called with path and User-Agent of each request, by many threads.
     closing
         Set when all is to end.
+    now
+        Gives the time that answers are dated with, unix seconds.
     """
 
     daemon_threads = False
@@ -42,10 +44,15 @@ class Wire(ThreadingHTTPServer):
     timeout = POLL
 
     def __init__(
-        self, port: int, reply: Callable[[str, str | None], Reply], closing: threading.Event
+        self,
+        port: int,
+        reply: Callable[[str, str | None], Reply],
+        closing: threading.Event,
+        now: Callable[[], float],
     ) -> None:
         self.reply = reply
         self.closing = closing
+        self.now = now
         self._refusing: float | None = None
         self._closed = threading.Event()
         self._connections: set[socket.socket] = set()
@@ -142,6 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
     def version_string(self) -> str:
         """Name the server."""
         return "behemoth-sandbox"
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Date an answer by the exchange's own clock."""
+        return super().date_time_string(self.server.now() if timestamp is None else timestamp)
 
     def log_message(self, *_: object) -> None:
         """Keep quiet: the sandbox counts instead."""
