@@ -6,9 +6,10 @@ import threading
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from behemoth import LocalTickstore, MemoryTickstore
+from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore
 from behemoth.errors import BadRequest, FeedUnavailable
 from behemoth.feeds import CoinbaseClient, download, download_trades
 from behemoth.feeds.sandbox import Sandbox
@@ -277,6 +278,24 @@ def test_pages_of_another_exchange_are_not_taken(tmp_path):
         assert Staging(place(store), "http://other", LTC).dates() == set()
 
 
+@pytest.mark.parametrize("source", ["", "http://elsewhere", "http://exchange"])
+def test_other_ticks_are_not_superseded_without_a_word(source):
+    """A correction by hand, another source's trades, and candles of this very exchange."""
+    store, exchange = MemoryTickstore(), Exchange()
+    if source == "http://exchange":
+        with exchange.client() as client:
+            download(store, client, LTC, HALLOWEEN, HALLOWEEN)
+    else:
+        times = pd.DatetimeIndex(["2019-10-31"], tz="UTC", name="time")
+        ticks = pd.DataFrame({"trade_id": [7]}, index=times)
+        store.insert(LTC, BiTimestamp(HALLOWEEN), ticks, source=source)
+    before = store.token
+    with pytest.raises(BadRequest, match="would mix with them; choose another table"):
+        run(store, exchange)
+    assert store.token == before
+    assert run(store, exchange, supersede=True).versions_written == 1
+
+
 def test_two_runs_at_once_do_no_harm(tmp_path):
     """One of them stores a day, the other finds it stored, or stores the same."""
     exchange, days, told = Exchange(), (date(2019, 10, 29), HALLOWEEN), []
@@ -303,7 +322,7 @@ def test_trades_that_vanish_at_the_exchange_do_not_vanish_here():
     store, exchange = MemoryTickstore(), Exchange()
     run(store, exchange)
     with Exchange(Gone(date(2019, 10, 30))).client("http://other") as other:
-        summary = download_trades(store, other, LTC, HALLOWEEN, HALLOWEEN)
+        summary = download_trades(store, other, LTC, HALLOWEEN, HALLOWEEN, supersede=True)
     assert (summary.days_in_doubt, summary.whole) == (1, False)
     assert len(store.select(LTC)) == 6000
 

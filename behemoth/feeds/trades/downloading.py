@@ -33,6 +33,7 @@ def download_trades(
     last_day: Date,
     *,
     known_from: KnownFrom = "now",
+    supersede: bool = False,
     clock: Callable[[], datetime] = utc_now,
     on_progress: Callable[[TradesProgress], None] = lambda _: None,
     on_note: Callable[[str], None] = lambda _: None,
@@ -57,6 +58,8 @@ def download_trades(
         UTC days, ``[first_day, last_day]``. A day that is not over is left for a later run.
     known_from
         Since when the trades count as known, as for `behemoth.feeds.download`.
+    supersede
+        Let them supersede, or stand beside, what came from another source or is no trades.
     clock
         Gives the present, aware UTC, as the tickstore's clock does.
     on_progress
@@ -71,13 +74,22 @@ def download_trades(
     Raises
     ------
     BadRequest
-        When the range cannot be, or is all in the future.
+        When the range cannot be, or is all in the future; when the table holds ticks from another
+        source, or candles.
     FeedRefused, FeedUnavailable, FeedError
         When the exchange failed for good. What came by then is kept.
     """
     check_known_from(known_from)
     asked = client.counts
-    todo = plan_trades(table, client.base_url, product, first_day, last_day, now=client.time)
+    todo = plan_trades(
+        table,
+        client.base_url,
+        product,
+        first_day,
+        last_day,
+        supersede=supersede,
+        now=client.time,
+    )
     if todo.left:
         on_note(f"not over yet, left for a later run: {', '.join(map(str, todo.left))}")
     run = _Run(table, client, product, todo, known_from, clock, on_progress, on_note)
