@@ -128,7 +128,7 @@ def test_a_delisted_product_has_no_trades_after_its_last_day():
 
 
 def test_a_product_without_any_trade_is_complete_and_empty():
-    """After several askings, because an answer may be empty for no reason."""
+    """After several askings, because an answer may be empty for no reason; no candle either."""
     store, exchange = MemoryTickstore(), Exchange(now=datetime(2016, 8, 16, 12, tzinfo=UTC))
     summary = run(store, exchange, date(2016, 8, 14), date(2016, 8, 15))
     assert (summary.days, summary.trades, len(exchange.asked)) == (2, 0, 1 + 5 + 2)
