@@ -129,10 +129,10 @@ def test_a_delisted_product_has_no_trades_after_its_last_day():
 
 
 def test_a_product_without_any_trade_is_complete_and_empty():
-    """After several askings, because an answer may be empty for no reason."""
+    """After several askings, because an answer may be empty for no reason; no candle either."""
     store, exchange = MemoryTickstore(), Exchange(now=datetime(2016, 8, 16, 12, tzinfo=UTC))
     summary = run(store, exchange, date(2016, 8, 14), date(2016, 8, 15))
-    assert (summary.days, summary.trades, len(exchange.asked)) == (2, 0, 1 + 5)
+    assert (summary.days, summary.trades, len(exchange.asked)) == (2, 0, 1 + 5 + 2)
 
 
 def test_answers_that_are_empty_now_and_then_lose_nothing():
@@ -182,18 +182,29 @@ def test_a_trade_that_is_older_than_the_one_before_it_fails_the_day():
     assert store.revisions(LTC) == ()
 
 
+@pytest.mark.parametrize("place", [500, 999])
 @pytest.mark.parametrize("time", ["2018-01-01", "2019-10-30"])
-def test_a_time_that_contradicts_the_ids_loses_no_trade_silently(time):
-    """One wrong time within a page: a complete day has all of its trades."""
+def test_a_time_that_contradicts_the_ids_loses_no_trade_silently(time, place):
+    """One wrong time, wherever in a page: a complete day has all of its trades."""
     store, exchange = MemoryTickstore(), Exchange()
     newest = exchange.prints.newest(LTC, NOON)
-    exchange.late = {newest - 500: f"{time}T00:00:00Z"}
+    exchange.late = {newest - place: f"{time}T00:00:00Z"}
     summary = run(store, exchange, date(2019, 10, 29), HALLOWEEN)
     assert {rows for _, outcome, rows in outcomes(store) if outcome == "complete"} <= {6000}
     assert summary.days + summary.days_failed == 3
     if time == "2018-01-01":
         assert summary.days_failed == 3
-        assert "is of an earlier day than trade" in summary.failures[0]
+
+
+def test_a_day_without_a_trade_is_believed_only_if_it_has_no_candle():
+    """All answers about trades are empty: the candle of the day says otherwise."""
+    store, exchange = MemoryTickstore(), Exchange()
+    exchange.empty = 1
+    summary = run(store, exchange)
+    assert summary.failures == (
+        f"{HALLOWEEN}: no trade was found, but there is a candle of this day",
+    )
+    assert outcomes(store) == [(HALLOWEEN, "failed", 0)]
 
 
 def test_an_exchange_that_passes_over_the_cursor_is_asked_no_more_for_ever():

@@ -43,8 +43,9 @@ def download_trades(
     Pages are kept in the table's folder as they come, so that a download that was interrupted goes
     on mid-day; a day is committed when each of its trades is there, with the observation that it
     is complete. A day of which trades are missing, also when they are asked for again, is not
-    stored: it becomes an observation that it failed, and the next run tries again. A day before
-    the listing, or after the last trade of a product that is gone, is kept as an observation only.
+    stored: it becomes an observation that it failed, and the next run tries again; so does one that
+    has a candle, but no trade. A day before the listing, or after the last trade of a product that
+    is gone, is kept as an observation only.
 
     Parameters
     ----------
