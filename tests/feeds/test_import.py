@@ -541,6 +541,16 @@ def test_what_was_deleted_is_imported_again(store, put):
     assert times(store) == [0]
 
 
+def test_candles_of_another_length_are_not_mixed_silently(store, put):
+    """Not on other days either: the table would have no length any more."""
+    put(csv(row(0)))
+    before = store.token
+    with pytest.raises(Conflict, match=r"candles/300 would mix with them.*--supersede"):
+        put(csv(row(1440)), granularity=300)
+    assert store.token == before
+    assert put(csv(row(1440)), granularity=300, supersede=True).days_written == 1
+
+
 def test_somebody_who_writes_a_day_meanwhile_is_not_overwritten(store, put):
     """The import finds out at the commit, and writes nothing."""
     ticks = pd.DataFrame({"a": [1.0]}, index=pd.DatetimeIndex(["2019-10-31"], tz="UTC"))

@@ -91,7 +91,8 @@ def import_candles(
         a file that has one is refused.
     supersede
         Let the file replace what another source gave for its days, or days of which the same
-        source gave more candles. By default it is refused then.
+        source gave more candles, or stand beside candles of another length. By default it is
+        refused then.
     clock
         Gives the present, aware UTC, as the tickstore's clock does.
     on_progress
@@ -111,8 +112,8 @@ def import_candles(
         When the file has bad rows, has no candle, or cannot be unpacked; names file, line and
         column.
     Conflict
-        When it would replace ticks and `supersede` is not given, or somebody wrote one of its days
-        meanwhile.
+        When it would replace ticks, or mix with others, and `supersede` is not given, or somebody
+        wrote one of its days meanwhile.
     EnvironmentFailed
         When a disk fails, or the file is Parquet and pyarrow is not installed.
     """
@@ -231,6 +232,7 @@ class _Import:
         if not self._counts:
             raise self._is_empty()
         if not self._wish.supersede:
+            self._check_kind()
             self._check_superseding(differing)
         self.summary = ImportSummary(
             file=str(self._wish.path),
@@ -317,6 +319,18 @@ class _Import:
         else:
             why = "line 1, column 1: there is no candle in it"
         return Corrupt(f"{self._wish.path}: {why}; nothing was imported", symbol=self._wish.symbol)
+
+    def _check_kind(self) -> None:
+        """Refuse to put candles beside trades, or beside candles of another length."""
+        wish, what = self._wish, what_of(self._wish.granularity)
+        seen = self._table.observations(wish.symbol)
+        if others := sorted({each.what for each in seen if each.outcome != "failed"} - {what}):
+            raise Conflict(
+                f"{wish.path}: nothing was imported, because this table holds {others[0]} of "
+                f"{wish.symbol!r}, and {what} would mix with them; choose another table with "
+                "--table, or say --supersede to do it on purpose",
+                symbol=wish.symbol,
+            )
 
     def _check_superseding(self, differing: Sequence[Difference]) -> None:
         """Refuse to replace what another source gave, or more with less."""
