@@ -130,6 +130,7 @@ def download(
             api_url=api_url,
             as_json=as_json,
             partial=partial,
+            supersede=supersede,
             quiet=quiet,
             wait=wait,
         )

@@ -47,6 +47,7 @@ def download_trades(
     api_url: str,
     as_json: bool,
     partial: bool = False,
+    supersede: bool = False,
     quiet: bool = False,
     wait: bool = False,
 ) -> None:
@@ -84,6 +85,7 @@ def download_trades(
                     symbol,
                     first_day,
                     last_day,
+                    supersede=supersede,
                     now=lambda: datetime.now(UTC),
                 )
                 _tell_plan(symbol, plan, as_json)
@@ -97,6 +99,7 @@ def download_trades(
                         first_day,
                         last_day,
                         known_from=policy,
+                        supersede=supersede,
                         on_progress=progress,
                         on_note=_hush if quiet else _note,
                     )

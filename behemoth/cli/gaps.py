@@ -93,8 +93,7 @@ def gaps(
         _draw(covered, symbol, plot)
     wanted = missing[missing["reason"].isin(reason)] if reason else missing
     if longest:
-        order = (wanted["start"] - wanted["end"]).sort_values(kind="stable").index
-        wanted = wanted.loc[order]
+        wanted = wanted.loc[(-_seconds(wanted)).sort_values(kind="stable").index]
     full = covered.reset_index() if days else wanted
     told = full if limit is None else full.head(limit)
     if as_json:
@@ -160,10 +159,16 @@ def _counts(states: pd.Series[Any]) -> dict[str, int]:
 
 def _added(missing: pd.DataFrame, what: str) -> dict[str, int]:
     """Add up by reason; none that is not there."""
-    seconds = (missing["end"] - missing["start"]).dt.total_seconds()
-    values = missing["bins"] if what == "bins" else seconds
+    values = missing["bins"] if what == "bins" else _seconds(missing)
     added = values.dropna().groupby(missing["reason"], observed=True).sum()
     return {str(name): int(count) for name, count in added.items()}
+
+
+def _seconds(missing: pd.DataFrame) -> pd.Series[Any]:
+    """Give the length of each span; in nanoseconds, centuries would not fit into int64."""
+    start, end = (missing[name].dt.as_unit("us") for name in ("start", "end"))
+    seconds: pd.Series[Any] = (end - start).dt.total_seconds()
+    return seconds
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ import httpx
 from behemoth.errors import BadRequest
 from behemoth.feeds.answers import read_time
 from behemoth.feeds.asking import PATIENT, QUICK, Asker, Counts
-from behemoth.feeds.candles import Candles, Window, parse_candles
+from behemoth.feeds.candles import BrokenAnswer, Candles, Window, parse_candles
 from behemoth.feeds.trades.values import MAX_TRADES, Page, Trades, parse_trades
 
 PUBLIC_URL = "https://api.exchange.coinbase.com"
@@ -191,11 +191,18 @@ class CoinbaseClient:
                 f"{limit} older than {after}"
             )
         newest = "" if after is None else f" before {after}"
+
+        def parse(body: bytes) -> Trades:
+            trades = parse_trades(body, may_lack=may_lack)
+            if after is not None and len(trades) and trades.trade_id[-1] >= after:
+                raise BrokenAnswer(f"a body with trade {trades.trade_id[-1]}, not older than asked")
+            return trades
+
         return self._ask_trades(
             f"{product!r}, trades{newest}",
             product,
             {"limit": str(limit)} | ({} if after is None else {"after": str(after)}),
-            lambda body: parse_trades(body, may_lack=may_lack),
+            parse,
         )
 
     def page(self, page: Page) -> Trades:

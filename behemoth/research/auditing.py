@@ -57,7 +57,7 @@ class Audit:
 
     @property
     def only_candles(self) -> pd.DatetimeIndex:
-        """Minutes that have a candle, but no trade."""
+        """Minutes that have a candle, but no trade, and those of a second candle."""
         return self._where("open_trades")
 
     @property
@@ -69,8 +69,12 @@ class Audit:
         return pd.DatetimeIndex(self.differing.index[self.differing[missing].isna()])
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as values that JSON knows; times as ISO text, null for what is not there."""
+        """Give it as values that JSON knows; times as ISO text, null for what is not there.
+
+        JSON has no infinity, so that is a text.
+        """
         rows = self.differing.astype(object).where(self.differing.notna(), None)
+        rows = rows.where(~np.isinf(self.differing), self.differing.astype(str))
         minutes = [time.isoformat() for time in self.differing.index]
         return {
             "symbol": self.symbol,
@@ -101,7 +105,7 @@ def audit(
     """Rebuild minute bars from trades, and compare them with the candles.
 
     Prices are compared to the bit. Volumes are compared at the eighth decimal, the last that a
-    size has: the trades' sum is exact, an exchange may have summed floats.
+    size has: the trades' sum is exact, an exchange may have summed floats. Naive times are UTC.
 
     Parameters
     ----------
@@ -138,16 +142,17 @@ def audit(
     >>> revisions = trades.insert("BTC-USD", day, print_), candles.insert("BTC-USD", day, bar)
     >>> found = audit(trades, candles, "BTC-USD", Date(2019, 10, 31))
     >>> found.differing.filter(like="close")  # doctest: +NORMALIZE_WHITESPACE
-                         close_candles  close_trades
+                               close_candles  close_trades
     time
-    2019-10-31 12:00:00            9.5           9.0
+    2019-10-31 12:00:00+00:00            9.5           9.0
     """
     last_day = first_day if last_day is None else last_day
-    columns = {"price": "price", "size": "size_e8"}
-    built = bars(trades, symbol, "1min", first_day, last_day, trades_as_of, columns=columns)
+    days, of = (first_day, last_day), {"price": "price"}
+    built = bars(trades, symbol, "1min", *days, trades_as_of, columns=of, tz="UTC")
     built = built[built["open"].notna()]
-    ticks = trades.select(symbol, first_day, last_day, trades_as_of, columns=["size_e8"])
-    stored = candles.select(symbol, first_day, last_day, candles_as_of, columns=list(FIELDS))
+    ticks = trades.select(symbol, *days, trades_as_of, columns=["size_e8"], tz="UTC")
+    built = built.assign(volume=_volumes(ticks))
+    stored = candles.select(symbol, *days, candles_as_of, columns=list(FIELDS), tz="UTC")
     _check_both(symbol, ticks.index, stored.index, first_day)
     differing, equal = _compared(stored, built)
     return Audit(symbol, first_day, last_day, len(ticks), equal, differing)
@@ -157,7 +162,9 @@ def _check_both(
     symbol: str, trades: pd.Index[Any], candles: pd.Index[Any], first_day: Date
 ) -> None:
     """Raise `NotFound` for a day that only one of them has, and where both have none."""
-    traded, listed = (set(pd.DatetimeIndex(index).date) for index in (trades, candles))
+    traded, listed = (
+        set(pd.DatetimeIndex(index).normalize().unique().date) for index in (trades, candles)
+    )
     sides = ("trades", " --what trades", listed - traded), ("candles", "", traded - listed)
     for side, how, days in sides:
         if days or not traded:
@@ -172,6 +179,7 @@ def _check_both(
 
 def _compared(stored: pd.DataFrame, built: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Give the minutes that differ, both values of each field, and the number of the others."""
+    stored, built = _numbered(stored), _numbered(built)
     minutes = stored.index.union(built.index)
     ours, theirs = built.reindex(minutes), stored.reindex(minutes)
     same = np.ones(len(minutes), dtype=bool)
@@ -179,10 +187,27 @@ def _compared(stored: pd.DataFrame, built: pd.DataFrame) -> tuple[pd.DataFrame, 
     for field in FIELDS:
         left, right = theirs[field].to_numpy("float64"), ours[field].to_numpy("float64")
         if field == "volume":
-            same &= np.rint(left * UNIT) == right
-            right = right / UNIT
+            same &= np.rint(left * UNIT) == np.rint(right * UNIT)
         else:
             same &= left == right
         shown |= {f"{field}_candles": left, f"{field}_trades": right}
-    table = pd.DataFrame(shown, index=minutes.rename("time"))
+    table = pd.DataFrame(shown, index=minutes.get_level_values(0).rename("time"))
     return table[~same], int(same.sum())
+
+
+def _numbered(minutes: pd.DataFrame) -> pd.DataFrame:
+    """Number those that are there twice, so that the second has no counterpart."""
+    return minutes.set_index(minutes.groupby(level=0).cumcount(), append=True)
+
+
+def _volumes(ticks: pd.DataFrame) -> pd.Series[Any]:
+    """Give each minute's volume: the float64 nearest to the exact sum, which int64 may not hold."""
+    minutes = pd.DatetimeIndex(ticks.index).floor("min")
+    sizes = ticks["size_e8"].to_numpy("int64")
+    parts = pd.DataFrame({"high": sizes >> 32, "low": sizes & 0xFFFFFFFF}, index=minutes)
+    sums = parts.groupby(level=0).sum()
+    volumes = [
+        ((high << 32) + low) / 10**8
+        for high, low in zip(sums["high"].tolist(), sums["low"].tolist(), strict=True)
+    ]
+    return pd.Series(volumes, index=sums.index, dtype="float64")

@@ -210,7 +210,8 @@ def table(pieces: Iterable[Pieces], seconds: int | None) -> pd.DataFrame:
     starts, ends, codes = starts[begins], ends[lasts], codes[begins]
     bins = pd.array([pd.NA] * len(starts), dtype="Int64")
     if seconds is not None:
-        bins = pd.array((ends - starts) // (seconds * SECOND), dtype="Int64")
+        step = seconds * SECOND  # divided before: the length of centuries does not fit into int64
+        bins = pd.array(ends // step - starts // step, dtype="Int64")
     frame = pd.DataFrame(
         {
             "start": pd.DatetimeIndex(starts.view("M8[ns]"), tz="UTC"),

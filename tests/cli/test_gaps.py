@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
@@ -183,3 +183,13 @@ def test_days_before_anything_was_known_are_said_to_be_so(covered):
     later = f"{D01 + timedelta(days=30)}"
     assert "nothing was asked for" in gaps(covered, later, code=0)
     assert json.loads(gaps(covered, later, "--json", code=0))["first_day"] is None
+
+
+def test_a_range_of_centuries_is_added_up(covered):
+    """Longer than int64 has nanoseconds."""
+    days = (D29 - date(1700, 1, 1)).days
+    words = ["1700-01-01", str(D29), "--json", "--longest"]
+    found = json.loads(gaps(covered, *words, code=1))
+    assert found["missing_bins"] == {"no trade": 3, "not fetched": days * 1440}
+    assert found["missing_seconds"]["not fetched"] == days * 86400
+    assert [span["bins"] for span in found["gaps"]] == [days * 1440, 2, 1]

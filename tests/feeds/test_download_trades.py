@@ -6,9 +6,10 @@ import threading
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from behemoth import LocalTickstore, MemoryTickstore
+from behemoth import BiTimestamp, LocalTickstore, MemoryTickstore
 from behemoth.errors import BadRequest, FeedUnavailable
 from behemoth.feeds import CoinbaseClient, download, download_trades
 from behemoth.feeds.sandbox import Sandbox
@@ -128,10 +129,10 @@ def test_a_delisted_product_has_no_trades_after_its_last_day():
 
 
 def test_a_product_without_any_trade_is_complete_and_empty():
-    """After several askings, because an answer may be empty for no reason."""
+    """After several askings, because an answer may be empty for no reason; no candle either."""
     store, exchange = MemoryTickstore(), Exchange(now=datetime(2016, 8, 16, 12, tzinfo=UTC))
     summary = run(store, exchange, date(2016, 8, 14), date(2016, 8, 15))
-    assert (summary.days, summary.trades, len(exchange.asked)) == (2, 0, 1 + 5)
+    assert (summary.days, summary.trades, len(exchange.asked)) == (2, 0, 1 + 5 + 2)
 
 
 def test_answers_that_are_empty_now_and_then_lose_nothing():
@@ -179,6 +180,38 @@ def test_a_trade_that_is_older_than_the_one_before_it_fails_the_day():
         f"{HALLOWEEN}: trade {first + 700} is older than the one before it",
     )
     assert store.revisions(LTC) == ()
+
+
+@pytest.mark.parametrize("place", [500, 999])
+@pytest.mark.parametrize("time", ["2018-01-01", "2019-10-30"])
+def test_a_time_that_contradicts_the_ids_loses_no_trade_silently(time, place):
+    """One wrong time, wherever in a page: a complete day has all of its trades."""
+    store, exchange = MemoryTickstore(), Exchange()
+    newest = exchange.prints.newest(LTC, NOON)
+    exchange.late = {newest - place: f"{time}T00:00:00Z"}
+    summary = run(store, exchange, date(2019, 10, 29), HALLOWEEN)
+    assert {rows for _, outcome, rows in outcomes(store) if outcome == "complete"} <= {6000}
+    assert summary.days + summary.days_failed == 3
+    if time == "2018-01-01":
+        assert summary.days_failed == 3
+
+
+def test_a_day_without_a_trade_is_believed_only_if_it_has_no_candle():
+    """All answers about trades are empty: the candle of the day says otherwise."""
+    store, exchange = MemoryTickstore(), Exchange()
+    exchange.empty = 1
+    summary = run(store, exchange)
+    assert summary.failures == (
+        f"{HALLOWEEN}: no trade was found, but there is a candle of this day",
+    )
+    assert outcomes(store) == [(HALLOWEEN, "failed", 0)]
+
+
+def test_an_exchange_that_passes_over_the_cursor_is_asked_no_more_for_ever():
+    """The same page again and again is no answer."""
+    exchange = Exchange(deaf=True)
+    with pytest.raises(FeedUnavailable, match="not older than asked"):
+        run(MemoryTickstore(), exchange)
 
 
 def test_a_day_goes_on_from_its_pages(tmp_path):
@@ -256,6 +289,24 @@ def test_pages_of_another_exchange_are_not_taken(tmp_path):
         assert Staging(place(store), "http://other", LTC).dates() == set()
 
 
+@pytest.mark.parametrize("source", ["", "http://elsewhere", "http://exchange"])
+def test_other_ticks_are_not_superseded_without_a_word(source):
+    """A correction by hand, another source's trades, and candles of this very exchange."""
+    store, exchange = MemoryTickstore(), Exchange()
+    if source == "http://exchange":
+        with exchange.client() as client:
+            download(store, client, LTC, HALLOWEEN, HALLOWEEN)
+    else:
+        times = pd.DatetimeIndex(["2019-10-31"], tz="UTC", name="time")
+        ticks = pd.DataFrame({"trade_id": [7]}, index=times)
+        store.insert(LTC, BiTimestamp(HALLOWEEN), ticks, source=source)
+    before = store.token
+    with pytest.raises(BadRequest, match="would mix with them; choose another table"):
+        run(store, exchange)
+    assert store.token == before
+    assert run(store, exchange, supersede=True).versions_written == 1
+
+
 def test_two_runs_at_once_do_no_harm(tmp_path):
     """One of them stores a day, the other finds it stored, or stores the same."""
     exchange, days, told = Exchange(), (date(2019, 10, 29), HALLOWEEN), []
@@ -282,7 +333,7 @@ def test_trades_that_vanish_at_the_exchange_do_not_vanish_here():
     store, exchange = MemoryTickstore(), Exchange()
     run(store, exchange)
     with Exchange(Gone(date(2019, 10, 30))).client("http://other") as other:
-        summary = download_trades(store, other, LTC, HALLOWEEN, HALLOWEEN)
+        summary = download_trades(store, other, LTC, HALLOWEEN, HALLOWEEN, supersede=True)
     assert (summary.days_in_doubt, summary.whole) == (1, False)
     assert len(store.select(LTC)) == 6000
 

@@ -121,6 +121,7 @@ def test_faults_are_read_as_they_are_typed():
         ("storm=x", "storm=0.1"),
         ("listing", "listing=2019-10-31"),
         ("listing=1", "listing=2019-10-31"),
+        ("all=0.5", "all takes no rate"),
     ],
 )
 def test_what_is_no_fault_is_refused_with_the_way_out(word, part):

@@ -417,6 +417,13 @@ def test_a_file_that_cannot_be_unpacked_to_its_end_is_refused_whole(store, put, 
     assert store.token.startswith("0-")
 
 
+def test_zstd_is_refused_with_the_way_out_whatever_is_installed(put):
+    """Its usual reader takes half a file for a whole one."""
+    frame = b"\x28\xb5\x2f\xfd\x24\x13\x99\x00\x001572480000,1,1,1,1,1\x00\x00\x00\x00"
+    with pytest.raises(Corrupt, match="unpack it first, with zstd -d"):
+        put(frame)
+
+
 def test_a_folder_a_missing_file_and_a_closed_one_are_refused(store, tmp_path):
     with pytest.raises(BadRequest, match="is a folder; name the files in it"):
         import_candles(store, tmp_path, "BTC-USD", preset="coinbase")
@@ -534,6 +541,16 @@ def test_what_was_deleted_is_imported_again(store, put):
     assert times(store) == [0]
 
 
+def test_candles_of_another_length_are_not_mixed_silently(store, put):
+    """Not on other days either: the table would have no length any more."""
+    put(csv(row(0)))
+    before = store.token
+    with pytest.raises(Conflict, match=r"candles/300 would mix with them.*--supersede"):
+        put(csv(row(1440)), granularity=300)
+    assert store.token == before
+    assert put(csv(row(1440)), granularity=300, supersede=True).days_written == 1
+
+
 def test_somebody_who_writes_a_day_meanwhile_is_not_overwritten(store, put):
     """The import finds out at the commit, and writes nothing."""
     ticks = pd.DataFrame({"a": [1.0]}, index=pd.DatetimeIndex(["2019-10-31"], tz="UTC"))
@@ -542,7 +559,7 @@ def test_somebody_who_writes_a_day_meanwhile_is_not_overwritten(store, put):
         if progress.step == "storing" and progress.done == 0:
             store.insert("BTC-USD", BiTimestamp(date(2019, 10, 31)), ticks)
 
-    with pytest.raises(Conflict, match="read it, decide, try again"):
+    with pytest.raises(Conflict, match=r"wrote 2019-10-31 .*import it again"):
         put(csv(row(0), row(1440)), on_progress=meddle)
     assert list(store.select("BTC-USD").columns) == ["a"]
 

@@ -147,7 +147,10 @@ def test_cursors_lead_back_to_the_first_trade_ever_and_forth():
     assert ids(listing)[0] == 6000
 
 
-@pytest.mark.parametrize("query", ["?limit=0", "?limit=x", "?after=-1", "?before=", "?after=²"])
+@pytest.mark.parametrize(
+    "query",
+    ["?limit=0", "?limit=x", "?after=-1", "?before=", "?after=²", f"?after={1:019}{'9' * 5000}"],
+)
 def test_a_cursor_that_is_no_number_is_refused(query):
     """An empty value is left out by the parser of queries, and means nothing."""
     answer = ask(query)

@@ -97,3 +97,45 @@ def test_each_side_is_asked_as_it_was_known():
     candles.insert("A", BiTimestamp(DAY), tables()[1].select("A"))
     assert audit(trades, candles, "A", DAY).whole
     assert not audit(trades, candles.at(before), "A", DAY).whole
+
+
+def test_a_minute_that_has_two_candles_is_not_equal():
+    """Not even if they are the same; the second has no counterpart."""
+    trades, candles = tables()
+    bars = candles.select("A")
+    for twice, minutes in ((bars.iloc[:1], 2), (bars.iloc[:1].assign(close=7.0), 1)):
+        store = MemoryTickstore()
+        store.insert("A", BiTimestamp(DAY), pd.concat([bars.iloc[:minutes], twice]).sort_index())
+        found = audit(trades, store, "A", DAY)
+        assert found.only_candles.tolist() == [bars.index[0]]
+        assert (found.equal, len(found.only_trades)) == (minutes, 2 - minutes)
+
+
+def test_volumes_beyond_int64_are_added_up_exactly():
+    """A coin of which a minute sees 10^11."""
+    trades, _ = tables()
+    sizes = [2**62 + 1, 2**62 + 2, 3]
+    many = MemoryTickstore()
+    many.insert("A", BiTimestamp(DAY), trades.select("A").assign(size_e8=sizes))
+    volume = [(2**63 + 3) / 10**8, 3e-8]
+    assert audit(many, tables(volume=volume)[1], "A", DAY).whole
+    volume[0] = np.nextafter(volume[0], 0)
+    assert not audit(many, tables(volume=volume)[1], "A", DAY).whole
+
+
+def test_naive_times_are_utc():
+    """On either side, as everywhere."""
+    sides = [side.select("A") for side in tables()]
+    for naive in range(2):
+        stores = MemoryTickstore(), MemoryTickstore()
+        for number, (store, ticks) in enumerate(zip(stores, sides, strict=True)):
+            ticks = ticks.tz_localize(None) if number == naive else ticks
+            store.insert("A", BiTimestamp(DAY), ticks)
+        assert audit(*stores, "A", DAY).whole
+
+
+def test_a_candle_that_is_infinite_is_json_too():
+    """As a text: JSON has no number for it."""
+    found = audit(*tables(volume=[np.inf, -np.inf]), "A", DAY)
+    minutes = json.loads(json.dumps(found.as_json(), allow_nan=False))["minutes"]
+    assert [minute["volume_candles"] for minute in minutes] == ["inf", "-inf"]

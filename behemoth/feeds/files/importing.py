@@ -64,7 +64,7 @@ def import_candles(
 ) -> ImportSummary:
     """Import a file of candles, many days of one symbol: all of it in one commit, or nothing.
 
-    CSV, plain or packed (gzip, bzip2, xz, zstd, a zip or tar of one file), or Parquet. Rows may be
+    CSV, plain or packed (gzip, bzip2, xz, a zip or tar of one file), or Parquet. Rows may be
     in any order; memory does not grow with the file. Every value is the float64 nearest to what
     is written. A file that was imported already writes nothing.
 
@@ -91,7 +91,8 @@ def import_candles(
         a file that has one is refused.
     supersede
         Let the file replace what another source gave for its days, or days of which the same
-        source gave more candles. By default it is refused then.
+        source gave more candles, or stand beside candles of another length. By default it is
+        refused then.
     clock
         Gives the present, aware UTC, as the tickstore's clock does.
     on_progress
@@ -111,8 +112,8 @@ def import_candles(
         When the file has bad rows, has no candle, or cannot be unpacked; names file, line and
         column.
     Conflict
-        When it would replace ticks and `supersede` is not given, or somebody wrote one of its days
-        meanwhile.
+        When it would replace ticks, or mix with others, and `supersede` is not given, or somebody
+        wrote one of its days meanwhile.
     EnvironmentFailed
         When a disk fails, or the file is Parquet and pyarrow is not installed.
     """
@@ -231,6 +232,7 @@ class _Import:
         if not self._counts:
             raise self._is_empty()
         if not self._wish.supersede:
+            self._check_kind()
             self._check_superseding(differing)
         self.summary = ImportSummary(
             file=str(self._wish.path),
@@ -253,10 +255,21 @@ class _Import:
 
     def store(self) -> None:
         """Commit all days together, with the observation of what the file holds."""
-        wish, summary = self._wish, self.summary
         seen = self._new_observations()
         if not self._todo and not seen:
             return
+        try:
+            self._commit(seen)
+        except Conflict as error:
+            raise Conflict(
+                f"{self._wish.path}: nothing was imported, because another wrote {error.date} "
+                "of it meanwhile; import it again",
+                symbol=error.symbol,
+                date=error.date,
+            ) from error
+
+    def _commit(self, seen: Sequence[Observation]) -> None:
+        wish, summary = self._wish, self.summary
         message = f"import {wish.symbol} {what_of(wish.granularity)} from {wish.path.name}"
         told = ImportProgress("storing", 0, summary.days_written)
         self._on_progress(told)
@@ -306,6 +319,18 @@ class _Import:
         else:
             why = "line 1, column 1: there is no candle in it"
         return Corrupt(f"{self._wish.path}: {why}; nothing was imported", symbol=self._wish.symbol)
+
+    def _check_kind(self) -> None:
+        """Refuse to put candles beside trades, or beside candles of another length."""
+        wish, what = self._wish, what_of(self._wish.granularity)
+        seen = self._table.observations(wish.symbol)
+        if others := sorted({each.what for each in seen if each.outcome != "failed"} - {what}):
+            raise Conflict(
+                f"{wish.path}: nothing was imported, because this table holds {others[0]} of "
+                f"{wish.symbol!r}, and {what} would mix with them; choose another table with "
+                "--table, or say --supersede to do it on purpose",
+                symbol=wish.symbol,
+            )
 
     def _check_superseding(self, differing: Sequence[Difference]) -> None:
         """Refuse to replace what another source gave, or more with less."""

@@ -1,7 +1,7 @@
 """The bytes of a file, decompressed as they are read, in whole lines.
 
-What packs them is told by their first bytes, not by the file's name: gzip, bzip2, xz, zstd, a zip
-or a tar of one file. What the lines say does not live here.
+What packs them is told by their first bytes, not by the file's name: gzip, bzip2, xz, a zip or a
+tar of one file. What the lines say does not live here.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Source:
         if start.startswith(b"\xfd7zXZ\0"):
             return self._open.enter_context(lzma.LZMAFile(self._raw))
         if start.startswith(b"\x28\xb5\x2f\xfd"):
-            return self._open.enter_context(_zstandard().open(self._raw))
+            raise ValueError("it is packed with zstd: unpack it first, with zstd -d")
         if start.startswith(b"PK\x03\x04"):
             if not self._raw.seekable():
                 raise ValueError("a zip cannot be read from a pipe")
@@ -152,14 +152,6 @@ def _next_file(tar: tarfile.TarFile) -> tarfile.TarInfo | None:
     while (member := tar.next()) is not None and not member.isfile():
         pass
     return member
-
-
-def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise ValueError("it is packed with zstd: pip install zstandard, or unpack it") from None
-    return zstandard
 
 
 @contextmanager

@@ -117,7 +117,12 @@ class Faults:
         chosen: dict[str, float | Date] = {}
         for word in words:
             name, equals, text = word.partition("=")
-            if word == "all":
+            if name == "all":
+                if equals:
+                    raise BadRequest(
+                        f"all takes no rate, each fault has its own; not {word!r}: say all, and "
+                        "then those that shall differ, such as empty=0.5"
+                    )
                 chosen |= {n: fault.rate for n, fault in FAULTS.items() if fault.rate is not None}
             else:
                 chosen[name] = _value(name, text if equals else None)

@@ -56,15 +56,12 @@ class Instrument:
         Volume of a busy minute, in base currency.
     thinness
         How often a minute stays empty, against that of the busiest product.
-    delisted
-        UTC day of the last trade, if it has gone.
     """
 
     listed: Date
     years: Mapping[int, float]
     volume: float
     thinness: float
-    delisted: Date | None = None
 
 
 INSTRUMENTS: Mapping[str, Instrument] = {
@@ -135,8 +132,10 @@ class BuiltInMarket:
         return INSTRUMENTS[product].listed
 
     def delisted(self, product: str) -> Date | None:
-        """Give the UTC day after which nobody trades a product, if there is one."""
-        return INSTRUMENTS[product].delisted
+        """Give ``None``: what is traded here is traded for ever."""
+        if product not in INSTRUMENTS:
+            raise KeyError(product)
+        return None
 
     def minutes(self, product: str, start: int, end: int) -> Table:
         """Give the candles of one minute that start in ``[start, end)``."""

@@ -13,7 +13,6 @@ bracket its open and close, and one whose volume is less than one unit of 1e-8 f
 from __future__ import annotations
 
 import hashlib
-import sys
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -89,7 +88,7 @@ class Prints:
         """Count the trades from the listing to a day, which is not included."""
         listed = self._listed(product)
         if type(self._market) is BuiltInMarket:  # it trades on every day
-            return max(0, min(number, self._end(product)) - listed) * a_day(product)
+            return max(0, number - listed) * a_day(product)
         with self._drawing:
             sums = self._sums.setdefault(product, [0])
             for day in range(listed + len(sums) - 1, number):
@@ -129,11 +128,6 @@ class Prints:
 
     def _listed(self, product: str) -> int:
         return self._market.listed(product).toordinal() - EPOCH
-
-    def _end(self, product: str) -> int:
-        """Give the day from which on nobody trades, or one that is later than any."""
-        last = self._market.delisted(product)
-        return sys.maxsize if last is None else last.toordinal() - EPOCH + 1
 
 
 def a_day(product: str) -> int:

@@ -113,7 +113,7 @@ def _trades(product: str, query: Mapping[str, str], prints: Prints, now: datetim
 
 def _cursor(name: str, query: Mapping[str, str]) -> int:
     text = query[name]
-    if not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) < 2**63):
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and 0 < int(text) < 2**63):
         raise _Invalid(f"{name} cursor value is not valid")
     return int(text)
 

@@ -15,8 +15,9 @@ from typing import Literal
 from behemoth.bitemporal import BiTimestamp, Observation, visible
 from behemoth.feeds.coinbase import CoinbaseClient
 from behemoth.feeds.plan import ONE_DAY, KnownFrom, check_known_from, knowledge_start, seconds_of
-from behemoth.feeds.trades.gathering import Broken, Gatherer, Overtaken
+from behemoth.feeds.trades.gathering import Gatherer, Overtaken
 from behemoth.feeds.trades.planning import TradesPlan, plan_trades
+from behemoth.feeds.trades.seeking import Broken
 from behemoth.feeds.trades.staging import Staging, place
 from behemoth.feeds.trades.summary import TradesProgress, TradesSummary
 from behemoth.feeds.trades.values import MAX_TRADES, WHAT, Trades
@@ -32,6 +33,7 @@ def download_trades(
     last_day: Date,
     *,
     known_from: KnownFrom = "now",
+    supersede: bool = False,
     clock: Callable[[], datetime] = utc_now,
     on_progress: Callable[[TradesProgress], None] = lambda _: None,
     on_note: Callable[[str], None] = lambda _: None,
@@ -41,8 +43,9 @@ def download_trades(
     Pages are kept in the table's folder as they come, so that a download that was interrupted goes
     on mid-day; a day is committed when each of its trades is there, with the observation that it
     is complete. A day of which trades are missing, also when they are asked for again, is not
-    stored: it becomes an observation that it failed, and the next run tries again. A day before
-    the listing, or after the last trade of a product that is gone, is kept as an observation only.
+    stored: it becomes an observation that it failed, and the next run tries again; so does one that
+    has a candle, but no trade. A day before the listing, or after the last trade of a product that
+    is gone, is kept as an observation only.
 
     Parameters
     ----------
@@ -56,6 +59,8 @@ def download_trades(
         UTC days, ``[first_day, last_day]``. A day that is not over is left for a later run.
     known_from
         Since when the trades count as known, as for `behemoth.feeds.download`.
+    supersede
+        Let them supersede, or stand beside, what came from another source or is no trades.
     clock
         Gives the present, aware UTC, as the tickstore's clock does.
     on_progress
@@ -70,13 +75,22 @@ def download_trades(
     Raises
     ------
     BadRequest
-        When the range cannot be, or is all in the future.
+        When the range cannot be, or is all in the future; when the table holds ticks from another
+        source, or candles.
     FeedRefused, FeedUnavailable, FeedError
         When the exchange failed for good. What came by then is kept.
     """
     check_known_from(known_from)
     asked = client.counts
-    todo = plan_trades(table, client.base_url, product, first_day, last_day, now=client.time)
+    todo = plan_trades(
+        table,
+        client.base_url,
+        product,
+        first_day,
+        last_day,
+        supersede=supersede,
+        now=client.time,
+    )
     if todo.left:
         on_note(f"not over yet, left for a later run: {', '.join(map(str, todo.left))}")
     run = _Run(table, client, product, todo, known_from, clock, on_progress, on_note)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
 from datetime import date as Date
-from datetime import datetime
 
 from behemoth.errors import FeedError
 from behemoth.feeds.coinbase import CoinbaseClient
 from behemoth.feeds.fetching import workers
 from behemoth.feeds.plan import DAY, ONE_DAY, complete_days, seconds_of
-from behemoth.feeds.trades.seeking import Found, Seeker
+from behemoth.feeds.trades.seeking import Broken, Found, Seeker
 from behemoth.feeds.trades.staging import Staging
 from behemoth.feeds.trades.values import (
     MAX_TRADES,
@@ -28,10 +28,6 @@ from behemoth.feeds.trades.values import (
 from behemoth.tickstore import Tickstore
 
 SECOND = 1_000_000_000
-
-
-class Broken(Exception):
-    """What came of a day is not whole; the text says why."""
 
 
 class Overtaken(Exception):
@@ -86,7 +82,7 @@ class Gatherer:
         Raises
         ------
         Broken
-            When they are not whole, also after asking again.
+            When they are not whole, also after asking again, or contradict themselves or a candle.
         Overtaken
             When another run has completed the day meanwhile.
         FeedError
@@ -98,6 +94,8 @@ class Gatherer:
             Page(self._product, first, min(first + MAX_TRADES - 1, found.last))
             for first in range(found.first, found.last + 1, MAX_TRADES)
         ]
+        if not pages:
+            self._check_empty(date)
         self._gather(date, pages)
         parts = [self._staging.page(date, page) or self._again(date, page) for page in pages]
         trades = joined(part for part, _ in parts)
@@ -124,6 +122,12 @@ class Gatherer:
         if found.final and found.last >= found.first:
             self._staging.keep_ids(date, found)
         return found
+
+    def _check_empty(self, date: Date) -> None:
+        """Raise `Broken` if the exchange has a candle of a day on which nobody is said to trade."""
+        midnight = datetime.fromtimestamp(seconds_of(date), UTC)
+        if len(self._client.candles(self._product, midnight, midnight, DAY)):
+            raise Broken("no trade was found, but there is a candle of this day")
 
     def _last_before(self, date: Date) -> int | None:
         """Give the id of the last trade of the day before, if that is stored and complete."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from behemoth.errors import BadRequest
 from behemoth.feeds.plan import DAY, check_range, complete_days, days_between, seconds_of
 from behemoth.feeds.trades.values import WHAT
+from behemoth.feeds.unmixed import check_unmixed
 from behemoth.tickstore import Tickstore
 from behemoth.tickstore.tickstore import utc_now
 
@@ -40,13 +41,14 @@ def plan_trades(
     first_day: Date,
     last_day: Date,
     *,
+    supersede: bool = False,
     now: Callable[[], datetime],
 ) -> TradesPlan:
     """Plan which days a table still lacks; writes nothing.
 
     Parameters
     ----------
-    table, product, first_day, last_day
+    table, product, first_day, last_day, supersede
         As for `download_trades`.
     source
         The exchange's base URL, as `CoinbaseClient.base_url` gives it.
@@ -56,7 +58,7 @@ def plan_trades(
     Raises
     ------
     BadRequest
-        When the range cannot be, or is all in the future.
+        When the range cannot be, or is all in the future; when other ticks are there already.
     """
     check_range(first_day, last_day)
     done = complete_days(table.observations(product), source, WHAT, first_day, last_day)
@@ -68,4 +70,6 @@ def plan_trades(
             "exchange; ask for a range that has begun"
         )
     days = tuple(day for day in wanted if seconds_of(day) + DAY <= time.timestamp())
+    if not supersede:
+        check_unmixed(table, product, days, source, WHAT, unnamed=True)
     return TradesPlan(days, tuple(sorted(done)), tuple(wanted[len(days) :]))

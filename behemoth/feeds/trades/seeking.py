@@ -22,6 +22,10 @@ ASKINGS = 5
 """How often an answer must be empty to be believed: now and then one is for no reason."""
 
 
+class Broken(Exception):
+    """What came of a day is not whole, or contradicts itself; the text says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """Where a moment lies among the trades.
@@ -85,10 +89,14 @@ class Seeker:
 
         Raises
         ------
+        Broken
+            When a trade of a later day has an earlier id.
         FeedError
-            As `CoinbaseClient.trades`, and when the exchange contradicts itself.
+            As `CoinbaseClient.trades`, and when trades are gone that were there.
         """
         first, last = self.edge(start), self.edge(end)
+        if last.before < first.before:
+            raise Broken(f"trade {first.before} is said to be of an earlier day and of a later one")
         if last.after is None:
             return Found(first.before + 1, last.before, final=False)
         return Found(first.before + 1, last.after - 1, final=True)
@@ -135,9 +143,11 @@ class Seeker:
 
     def _around(self, moment: int) -> tuple[Point | None, Point | None]:
         """Give the nearest known trades before a moment, and at or after it."""
-        before = [point for point in self._points if point[1] < moment]
-        after = [point for point in self._points if point[1] >= moment]
-        return max(before, default=None), min(after, default=None)
+        before = max((point for point in self._points if point[1] < moment), default=None)
+        after = min((point for point in self._points if point[1] >= moment), default=None)
+        if before is not None and after is not None and before[0] > after[0]:
+            raise Broken(f"trade {before[0]} is of an earlier day than trade {after[0]}")
+        return before, after
 
     def _ask(self, after: int | None) -> Trades:
         """Ask for a page, again while it is empty; remember its ends and where days change."""

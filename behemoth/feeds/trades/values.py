@@ -197,7 +197,8 @@ def parse_trades(body: bytes, *, may_lack: bool = False) -> Trades:
     MissingTrades
         When ids are missing between others.
     FeedError
-        When a price or a size has more than 8 decimals or does not fit into int64.
+        When a price or a size has more than 8 decimals, zeros at the end apart, or does not fit
+        into int64.
 
     Examples
     --------
@@ -235,11 +236,13 @@ def units(text: str) -> int:
     --------
     >>> units("9042.88000000")
     904288000000
+    >>> units("1.5000000000")
+    150000000
     """
     match = _DECIMAL.fullmatch(text)
     if match is None:
         raise BrokenAnswer(f"{text[:80]!r} is no plain decimal")
-    whole, decimals = match[1], match[2] or ""
+    whole, decimals = match[1], (match[2] or "").rstrip("0")
     if len(decimals) > PLACES:
         raise OverflowError(f"more than {PLACES} decimals")
     if len(whole) > 19 or (number := int(whole + decimals.ljust(PLACES, "0"))) > LARGEST:
