@@ -21,12 +21,13 @@ from behemoth.cli.read import (
     DEFAULT_TABLE,
     JSON,
     TABLE,
+    no_symbol,
     open_table,
     print_csv,
     records,
     state_of,
 )
-from behemoth.errors import BadRequest, NotFound
+from behemoth.errors import BadRequest
 from behemoth.tickstore.export import whole
 from behemoth.tickstore.missing import REASONS
 from behemoth.tickstore.times import whole_date
@@ -86,7 +87,7 @@ def gaps(
     with open_table(db, table) as opened:
         view = opened if as_of is None else opened.at(state)
         if not view.revisions(symbol) and not view.observations(symbol):
-            raise NotFound(f"no symbol {symbol!r} in {opened.path}", symbol=symbol)
+            raise no_symbol(opened, symbol)
         missing = view.gaps(symbol, first, last, granularity=granularity)
         covered = view.coverage(symbol, first, last)
     if plot is not None:

@@ -119,6 +119,7 @@ def test_an_audit_of_other_candles_does_not(db):
         (["LTC-USD", "31.10.2019"], 2, "START is a date"),
         (["LTC-USD", DAY, "2019-10-30"], 2, "before the start"),
         (["LTC-USD", "2019-10-30"], 1, "nothing to compare"),
+        (["LTC-USD", "yesterday"], 1, "nothing to compare"),
         (["LTC-USD", DAY, "--trades-table", "NONE"], 1, "an audit needs both"),
     ],
 )
