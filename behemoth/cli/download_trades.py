@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -60,44 +61,52 @@ def download_trades(
     policy: KnownFrom = known_from  # type: ignore[assignment]
     path = table_folder(db, table or TABLE)
     told: list[TradesSummary] = []
+    refused: dict[str, str] = {}
     with (
         LocalTickstore(path) as store,
         CoinbaseClient(api_url, rate=rate) as client,
         _locked(db, client.base_url, dry_run=dry_run, wait=wait),
     ):
-        for symbol in symbols:
-            if dry_run:
-                plan = plan_trades(
-                    store,
-                    client.base_url,
-                    symbol,
-                    first_day,
-                    last_day,
-                    now=lambda: datetime.now(UTC),
+        if dry_run:
+            now = datetime.now(UTC)
+            plans = {
+                symbol: plan_trades(
+                    store, client.base_url, symbol, first_day, last_day, now=lambda: now
                 )
-                _tell_plan(symbol, plan, as_json)
-                continue
-            with _shown(quiet=as_json or quiet) as progress:
+                for symbol in symbols
+            }
+            _tell_plans(plans, as_json)
+            return
+        for symbol in symbols:
+            try:
                 summary = _run(
-                    lambda symbol=symbol, progress=progress: run_download(  # type: ignore[misc]
+                    lambda show, symbol=symbol: run_download(  # type: ignore[misc]
                         store,
                         client,
                         symbol,
                         first_day,
                         last_day,
                         known_from=policy,
-                        on_progress=progress,
+                        on_progress=show,
                         on_note=_hush if quiet else _note,
-                    )
+                    ),
+                    quiet=as_json or quiet,
                 )
+            except FeedRefused as error:  # one symbol's refusal does not stop the others
+                if len(symbols) == 1:
+                    raise
+                refused[symbol] = str(error)
+                _note(f"behemoth: {error}")
+                continue
             told.append(summary)
-            if as_json:
-                typer.echo(json.dumps(summary.as_json()))
-            elif not quiet:
+            if not (as_json or quiet):
                 _tell(summary, path)
             for line in summary.failures if quiet else ():
                 _note(line)
-    if not all(summary.whole for summary in told):
+    complete = not refused and all(summary.whole for summary in told)
+    if as_json:
+        _tell_json(told, refused, complete)
+    if not complete:
         raise typer.Exit(1)
 
 
@@ -118,11 +127,14 @@ def check_what(what: str) -> str:
     return what
 
 
-def _run(work: Callable[[], TradesSummary]) -> TradesSummary:
-    """Do the work; where it ends early, say what holds and how to go on."""
+def _run(
+    work: Callable[[Callable[[TradesProgress], None]], TradesSummary], *, quiet: bool
+) -> TradesSummary:
+    """Do the work; where it ends early, say what holds and how to go on, below the bar."""
     holds = "every day and page that came stays, the same command goes on from there"
     try:
-        return work()
+        with _shown(quiet=quiet) as show:
+            return work(show)
     except KeyboardInterrupt:
         typer.echo(f"behemoth: stopped; {holds}", err=True)
     except FeedRefused:
@@ -147,9 +159,9 @@ def _note(line: str) -> None:
     typer.echo(printable(line), err=True)
 
 
-def _tell_plan(symbol: str, plan: TradesPlan, as_json: bool) -> None:
-    if as_json:
-        facts = {
+def _tell_plans(plans: Mapping[str, TradesPlan], as_json: bool) -> None:
+    facts = [
+        {
             "product": symbol,
             "what": "trades",
             "days": len(plan.days),
@@ -157,13 +169,44 @@ def _tell_plan(symbol: str, plan: TradesPlan, as_json: bool) -> None:
             "days_already_complete": len(plan.complete),
             "days_left": len(plan.left),
         }
-        typer.echo(json.dumps(facts))
+        for symbol, plan in plans.items()
+    ]
+    if as_json:
+        typer.echo(json.dumps(_added(facts) | {"symbols": facts}))
         return
-    typer.echo(
-        f"{printable(symbol)}: the trades of {len(plan.days):,} days, one request for each 1,000 "
-        "and some to find them; how many that is, only the exchange knows; "
-        f"{len(plan.complete):,} days are complete, {len(plan.left):,} are not over"
-    )
+    for each in facts:
+        typer.echo(
+            f"{printable(str(each['product']))}: the trades of {_days(each['days'])}, one request "
+            "for each 1,000 and some to find them; how many that is, only the exchange knows; "
+            f"complete already: {_days(each['days_already_complete'])}, "
+            f"not over: {_days(each['days_left'])}"
+        )
+
+
+def _tell_json(told: Sequence[TradesSummary], refused: Mapping[str, str], complete: bool) -> None:
+    """Print one object, as of candles: the totals, and a list with one object for each symbol."""
+    each = [summary.as_json() | {"refused": None} for summary in told]
+    each += [{"product": symbol, "refused": why} for symbol, why in refused.items()]
+    typer.echo(json.dumps(_added(each) | {"complete": complete, "symbols": each}))
+
+
+def _added(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Give the one object; of more the sums of their numbers, and what they have in common."""
+    if len(each) == 1:
+        return dict(each[0])
+    total: dict[str, Any] = {}
+    for name in dict.fromkeys(name for facts in each for name in facts):
+        values = [facts[name] for facts in each if name in facts]
+        if all(isinstance(value, int) for value in values):
+            total[name] = sum(values)
+        elif all(value == values[0] for value in values) and len(values) == len(each):
+            total[name] = values[0]
+    return total
+
+
+def _days(count: Any) -> str:
+    """Say a number of days."""
+    return f"{count:,} {'day' if count == 1 else 'days'}"
 
 
 def _tell(summary: TradesSummary, path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_download_tells_what_it_did(db, exchange):
     again = run(*words, "--api-url", exchange.url)
     summary = json.loads(again.stdout)
     assert (summary["requests"], summary["days_already_complete"], again.stderr) == (0, 1, "")
+    assert (summary["complete"], len(summary["symbols"])) == (True, 1)
     with LocalTickstore(folder / TABLE, mode="r") as store:
         day = date.fromisoformat(DAY)
         assert same(store.select("LTC-USD"), truth("LTC-USD", day, day))
@@ -70,6 +71,21 @@ def test_a_dry_run_says_that_it_cannot_know_the_requests(tmp_path):
     plan = json.loads(run(*words, "--json").stdout)
     assert (plan["days"], plan["requests"]) == (31, None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_symbol_that_is_refused_does_not_stop_the_others(exchange, db):
+    """One object for machines, as of candles; exit code 1, and the reason on stderr."""
+    words = ("NOPE-USD", "LTC-USD", DAY, DAY, "--what", "trades", "--json", "--db", db[0])
+    result = run("download", *words, "--api-url", exchange.url)
+    told = json.loads(result.stdout)
+    assert (result.returncode, told["complete"]) == (1, False)
+    assert (told["days_already_complete"], told["requests"]) == (1, 0)
+    by_name = {each["product"]: each["refused"] for each in told["symbols"]}
+    assert by_name["LTC-USD"] is None
+    assert "NotFound" in by_name["NOPE-USD"]
+    assert "NotFound" in result.stderr
+    plan = json.loads(run("download", *words, "--dry-run", "--api-url", exchange.url).stdout)
+    assert (plan["days"], plan["requests"], len(plan["symbols"])) == (1, None, 2)
 
 
 @pytest.mark.parametrize(
