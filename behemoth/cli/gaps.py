@@ -57,7 +57,9 @@ def gaps(
     longest: Annotated[bool, typer.Option("--longest", help="Show the longest first.")] = False,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", min=0, help="At most so many; by default 20, in JSON all."),
+        typer.Option(
+            "--limit", "-n", min=0, help="At most so many; by default 20, as JSON or CSV all."
+        ),
     ] = None,
     days: Annotated[
         bool, typer.Option("--days", help="Show days with their states, not what is missing.")
@@ -70,7 +72,7 @@ def gaps(
         Path | None, typer.Option("--plot", help="Draw a calendar into FILE.html.")
     ] = None,
     as_of: AS_OF = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV, whole.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
     as_json: JSON = False,
     db: DB = DEFAULT_DB,
     table: TABLE = DEFAULT_TABLE,
@@ -218,7 +220,7 @@ def _days(covered: pd.DataFrame) -> Table:
             f"{row['date']:%Y-%m-%d}",
             row["state"],
             f"{row['rows']:,}",
-            "" if pd.isna(asked) else _time(asked),
+            "" if pd.isna(asked) else f"{asked:%Y-%m-%dT%H:%M:%S}",
             str(row["askings"] or ""),
             str(row["failures"] or ""),
             *(Text("" if pd.isna(text) else printable(text)) for text in said),
