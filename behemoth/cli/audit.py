@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from datetime import date as Date
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from behemoth.cli.printable import printable, printable_lines
 from behemoth.cli.read import DB, DEFAULT_DB, DEFAULT_TABLE, JSON, open_table
+from behemoth.cli.wanted import read_day
 from behemoth.errors import BadRequest, NotFound
 from behemoth.research.auditing import Audit
 from behemoth.research.auditing import audit as run_audit
@@ -21,7 +21,7 @@ SHOWN = 20
 
 def audit(
     symbol: Annotated[str, typer.Argument(help="The symbol, BTC-USD for instance.")],
-    start: Annotated[str, typer.Argument(help="First UTC day, YYYY-MM-DD.")],
+    start: Annotated[str, typer.Argument(help="First UTC day: YYYY-MM-DD, or yesterday.")],
     end: Annotated[
         str | None, typer.Argument(help="Last UTC day, included; by default the first.")
     ] = None,
@@ -41,8 +41,9 @@ def audit(
 
     Example: [bold]behemoth audit BTC-USD 2019-10-31[/bold]
     """
-    first_day = _day(start, "START")
-    last_day = first_day if end is None else _day(end, "END")
+    today = datetime.now(UTC).date()
+    first_day = read_day(start, "START", today)
+    last_day = first_day if end is None else read_day(end, "END", today)
     if last_day < first_day:
         raise BadRequest(f"the end {last_day} comes before the start {first_day}")
     try:
@@ -77,11 +78,3 @@ def _tell(found: Audit) -> None:
         shown = found.differing.to_string(max_cols=None, max_rows=SHOWN, min_rows=SHOWN)
         lines.append(printable_lines(shown))
     typer.echo("\n".join(lines))
-
-
-def _day(text: str, name: str) -> Date:
-    with suppress(ValueError):
-        day = Date.fromisoformat(text)
-        if day.isoformat() == text:
-            return day
-    raise BadRequest(f"{name} is a date such as 2019-10-31, not {text!r}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import typer
 
@@ -17,7 +17,7 @@ from behemoth.cli.locking import alone, doing
 from behemoth.cli.printable import printable
 from behemoth.cli.progress import counted
 from behemoth.cli.read import table_folder
-from behemoth.errors import BadRequest, BehemothError
+from behemoth.errors import BadRequest, BehemothError, FeedRefused
 from behemoth.feeds import (
     CoinbaseClient,
     KnownFrom,
@@ -66,64 +66,64 @@ def download_trades(
     policy: KnownFrom = known_from  # type: ignore[assignment]
     path = table_folder(db, table or TABLE)
     told: list[TradesSummary] = []
-    with (
-        LocalTickstore(path) as store,
-        CoinbaseClient(api_url, rate=rate) as client,
-        _locked(
-            db,
-            client.base_url,
-            doing("download --what trades", symbols),
-            dry_run=dry_run,
-            wait=wait,
-        ),
-    ):
-        for symbol in symbols:
-            if dry_run:
-                plan = plan_trades(
+    ended: dict[str, str] = {}
+    with LocalTickstore(path) as store, CoinbaseClient(api_url, rate=rate) as client:
+        if dry_run:
+            now = datetime.now(UTC)
+            plans = {
+                symbol: plan_trades(
                     store,
                     client.base_url,
                     symbol,
                     first_day,
                     last_day,
                     supersede=supersede,
-                    now=lambda: datetime.now(UTC),
+                    now=lambda: now,
                 )
-                _tell_plan(symbol, plan, as_json)
-                continue
-            try:
-                with _shown(quiet=as_json or quiet) as progress:
-                    summary = run_download(
-                        store,
-                        client,
-                        symbol,
-                        first_day,
-                        last_day,
-                        known_from=policy,
-                        supersede=supersede,
-                        on_progress=progress,
-                        on_note=_hush if quiet else _note,
-                    )
-            except BadRequest:
-                raise
-            except (KeyboardInterrupt, BehemothError) as ended:
-                _end(symbol, why(ended, HOLDS), as_json)
-            told.append(summary)
-            if as_json:
-                error = None if summary.whole else "; ".join(summary.failures) or DOUBT
-                facts = {"complete": summary.whole, "error": error}
-                typer.echo(json.dumps(summary.as_json() | facts))
-            elif not quiet:
-                _tell(summary, path)
-            for line in summary.failures if quiet else ():
-                _note(line)
-    if not all(summary.whole for summary in told):
+                for symbol in symbols
+            }
+            _tell_plans(plans, as_json)
+            return
+
+        def one(symbol: str) -> TradesSummary:
+            with _shown(quiet=as_json or quiet) as progress:
+                return run_download(
+                    store,
+                    client,
+                    symbol,
+                    first_day,
+                    last_day,
+                    known_from=policy,
+                    supersede=supersede,
+                    on_progress=progress,
+                    on_note=_hush if quiet else _note,
+                )
+
+        doings = doing("download --what trades", symbols)
+        try:
+            with alone(db, client.base_url, doings, wait=wait, on_wait=_note):
+                for symbol in symbols:
+                    try:
+                        summary = one(symbol)
+                    except FeedRefused as error:  # the others go on
+                        ended[symbol] = why(error, HOLDS)
+                        _note(f"behemoth: {ended[symbol]}")
+                        continue
+                    told.append(summary)
+                    if not (as_json or quiet):
+                        _tell(summary, path)
+                    for line in summary.failures if quiet else ():
+                        _note(line)
+        except BadRequest:
+            raise
+        except (KeyboardInterrupt, BehemothError) as error:
+            symbol = symbols[len(told) + len(ended)]
+            ended[symbol] = why(error, HOLDS)
+            _note(f"behemoth: {ended[symbol]}")
+    if as_json:
+        _tell_json(told, ended)
+    if ended or not all(summary.whole for summary in told):
         raise typer.Exit(1)
-
-
-def _locked(
-    db: Path, source: str, what: str, *, dry_run: bool, wait: bool
-) -> AbstractContextManager[None]:
-    return nullcontext() if dry_run else alone(db, source, what, wait=wait, on_wait=_note)
 
 
 def check_what(what: str) -> str:
@@ -137,15 +137,6 @@ def check_what(what: str) -> str:
     if what not in ("candles", "trades"):
         raise BadRequest(f"--what is candles or trades, not {what!r}")
     return what
-
-
-def _end(symbol: str, error: str, as_json: bool) -> NoReturn:
-    """Say why it ended early, to machines too."""
-    if as_json:
-        facts = {"product": symbol, "what": "trades", "complete": False, "error": error}
-        typer.echo(json.dumps(facts))
-    typer.echo(f"behemoth: {printable(error)}", err=True)
-    raise typer.Exit(1)
 
 
 @contextmanager
@@ -163,9 +154,9 @@ def _note(line: str) -> None:
     typer.echo(printable(line), err=True)
 
 
-def _tell_plan(symbol: str, plan: TradesPlan, as_json: bool) -> None:
-    if as_json:
-        facts = {
+def _tell_plans(plans: Mapping[str, TradesPlan], as_json: bool) -> None:
+    facts = [
+        {
             "product": symbol,
             "what": "trades",
             "days": len(plan.days),
@@ -173,13 +164,50 @@ def _tell_plan(symbol: str, plan: TradesPlan, as_json: bool) -> None:
             "days_already_complete": len(plan.complete),
             "days_left": len(plan.left),
         }
-        typer.echo(json.dumps(facts))
+        for symbol, plan in plans.items()
+    ]
+    if as_json:
+        typer.echo(json.dumps(_added(facts) | ({"symbols": facts} if len(facts) > 1 else {})))
         return
-    typer.echo(
-        f"{printable(symbol)}: the trades of {len(plan.days):,} days, one request for each 1,000 "
-        "and some to find them; how many that is, only the exchange knows; "
-        f"{len(plan.complete):,} days are complete, {len(plan.left):,} are not over"
-    )
+    for each in facts:
+        typer.echo(
+            f"{printable(str(each['product']))}: the trades of {_days(each['days'])}, one request "
+            "for each 1,000 and some to find them; how many that is, only the exchange knows; "
+            f"complete already: {_days(each['days_already_complete'])}, "
+            f"not over: {_days(each['days_left'])}"
+        )
+
+
+def _tell_json(told: Sequence[TradesSummary], ended: Mapping[str, str]) -> None:
+    """Print one object, as of candles: of many symbols the totals, and a list with each."""
+    each = [
+        summary.as_json()
+        | {"error": None if summary.whole else "; ".join(summary.failures) or DOUBT}
+        for summary in told
+    ]
+    each += [{"product": symbol, "what": "trades", "error": why} for symbol, why in ended.items()]
+    error = "; ".join(facts["error"] for facts in each if facts["error"]) or None
+    facts = _added(each) | {"complete": error is None, "error": error}
+    typer.echo(json.dumps(facts | ({"symbols": each} if len(each) > 1 else {})))
+
+
+def _added(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Give the one object; of more the sums of their numbers, and what they have in common."""
+    if len(each) == 1:
+        return dict(each[0])
+    total: dict[str, Any] = {}
+    for name in dict.fromkeys(name for facts in each for name in facts):
+        values = [facts[name] for facts in each if name in facts]
+        if all(isinstance(value, int) for value in values):
+            total[name] = sum(values)
+        elif all(value == values[0] for value in values) and len(values) == len(each):
+            total[name] = values[0]
+    return total
+
+
+def _days(count: Any) -> str:
+    """Say a number of days."""
+    return f"{count:,} {'day' if count == 1 else 'days'}"
 
 
 def _tell(summary: TradesSummary, path: Path) -> None:

@@ -21,12 +21,13 @@ from behemoth.cli.read import (
     DEFAULT_TABLE,
     JSON,
     TABLE,
+    no_symbol,
     open_table,
     print_csv,
     records,
     state_of,
 )
-from behemoth.errors import BadRequest, NotFound
+from behemoth.errors import BadRequest
 from behemoth.tickstore.export import whole
 from behemoth.tickstore.missing import REASONS
 from behemoth.tickstore.times import whole_date
@@ -56,7 +57,9 @@ def gaps(
     longest: Annotated[bool, typer.Option("--longest", help="Show the longest first.")] = False,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", min=0, help="At most so many; by default 20, in JSON all."),
+        typer.Option(
+            "--limit", "-n", min=0, help="At most so many; by default 20, as JSON or CSV all."
+        ),
     ] = None,
     days: Annotated[
         bool, typer.Option("--days", help="Show days with their states, not what is missing.")
@@ -69,7 +72,7 @@ def gaps(
         Path | None, typer.Option("--plot", help="Draw a calendar into FILE.html.")
     ] = None,
     as_of: AS_OF = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV, whole.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print the table as CSV.")] = False,
     as_json: JSON = False,
     db: DB = DEFAULT_DB,
     table: TABLE = DEFAULT_TABLE,
@@ -86,7 +89,7 @@ def gaps(
     with open_table(db, table) as opened:
         view = opened if as_of is None else opened.at(state)
         if not view.revisions(symbol) and not view.observations(symbol):
-            raise NotFound(f"no symbol {symbol!r} in {opened.path}", symbol=symbol)
+            raise no_symbol(opened, symbol)
         missing = view.gaps(symbol, first, last, granularity=granularity)
         covered = view.coverage(symbol, first, last)
     if plot is not None:
@@ -222,7 +225,7 @@ def _days(covered: pd.DataFrame) -> Table:
             f"{row['date']:%Y-%m-%d}",
             row["state"],
             f"{row['rows']:,}",
-            "" if pd.isna(asked) else _time(asked),
+            "" if pd.isna(asked) else f"{asked:%Y-%m-%dT%H:%M:%S}",
             str(row["askings"] or ""),
             str(row["failures"] or ""),
             *(Text("" if pd.isna(text) else printable(text)) for text in said),

@@ -10,13 +10,21 @@ from typing import Annotated, Any, Literal
 import pandas as pd
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from behemoth.bitemporal import BiTimestamp
 from behemoth.cli.printable import printable
-from behemoth.cli.read import DB, DEFAULT_DB, DEFAULT_TABLE, JSON, TABLE, open_table, records
-from behemoth.errors import NotFound
+from behemoth.cli.read import (
+    DB,
+    DEFAULT_DB,
+    DEFAULT_TABLE,
+    JSON,
+    TABLE,
+    no_symbol,
+    open_table,
+    records,
+)
 from behemoth.tickstore.times import whole_date
 
 PIPE_WIDTH = 120
@@ -46,7 +54,7 @@ def versions(
     """
     with open_table(db, table) as tickstore:
         if not tickstore.revisions(symbol):
-            raise NotFound(f"no symbol {symbol!r} in {tickstore.path}", symbol=symbol)
+            raise no_symbol(tickstore, symbol)
         frame = tickstore.versions(symbol, whole_date(start), whole_date(end)).reset_index()
     if as_json:
         typer.echo(json.dumps(records(frame.assign(date=frame["date"].dt.date)), allow_nan=False))
@@ -56,8 +64,8 @@ def versions(
         "version",
         "kind",
         "rows",
-        Column("known from", overflow="fold"),
-        Column("known until", overflow="fold"),
+        "known from",
+        "known until",
     )
     for row in frame.to_dict("records"):
         table_shown.add_row(
@@ -98,12 +106,12 @@ def log(
     """
     with open_table(db, table) as tickstore:
         if symbol is not None and tickstore.log(symbol, limit=1).empty:
-            raise NotFound(f"no symbol {symbol!r} in {tickstore.path}", symbol=symbol)
+            raise no_symbol(tickstore, symbol)
         frame = tickstore.log(symbol, limit)
     if as_json:
         typer.echo(json.dumps(records(frame), allow_nan=False))
         return
-    shown = Table("token", "time (UTC)", "who", Column("what", overflow="fold"), "why")
+    shown = Table("token", "time (UTC)", "who", "what", "why")
     for row in frame.to_dict("records"):
         why = "; from ".join(text for text in (row["message"], row["source"]) if text)
         shown.add_row(
@@ -133,7 +141,14 @@ def _what(row: Mapping[Any, Any]) -> str:
 
 def show(table: Table) -> None:
     """Print a table as wide as the terminal, or as a pipe takes."""
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(table)
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(folded(table))
+
+
+def folded(table: Table) -> Table:
+    """Let what does not fit a column go on in its next line: half a time says nothing."""
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
 
 
 def diff(
@@ -161,14 +176,14 @@ def diff(
     """
     with open_table(db, table) as tickstore:
         if not tickstore.revisions(symbol):
-            raise NotFound(f"no symbol {symbol!r} in {tickstore.path}", symbol=symbol)
+            raise no_symbol(tickstore, symbol)
         names = None if columns is None else columns.split(",")
         frame = tickstore.diff(symbol, a, b, start, end, names)
     found = differences(frame.iloc[:limit] if limit is not None or as_json else frame.iloc[:SHOWN])
     if as_json:
         typer.echo(json.dumps(found, allow_nan=False))
         return
-    shown = Table("time", "date", "change", Column("a -> b", overflow="fold"))
+    shown = Table("time", "date", "change", "a -> b")
     for row in found:
         colour = {"added": "green", "removed": "red"}.get(row["change"], "yellow")
         what = Text(printable(said_of(row["a"], row["b"])))
@@ -234,7 +249,10 @@ def said_of(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> str:
 def vintages(
     symbol: Annotated[str, typer.Argument(help="The symbol.")],
     time: Annotated[str, typer.Argument(help="The tick's time, or a whole date (UTC).")],
-    column: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
+    column: Annotated[
+        str | None,
+        typer.Option("--column", "--columns", help="Only these, separated by commas."),
+    ] = None,
     db: DB = DEFAULT_DB,
     table: TABLE = DEFAULT_TABLE,
     as_json: JSON = False,
@@ -245,17 +263,20 @@ def vintages(
     """
     with open_table(db, table) as tickstore:
         if not tickstore.revisions(symbol):
-            raise NotFound(f"no symbol {symbol!r} in {tickstore.path}", symbol=symbol)
+            raise no_symbol(tickstore, symbol)
         names = None if column is None else column.split(",")
         frame = tickstore.vintages(symbol, (time, time), names)
     if as_json:
         dated = frame if "date" in (names or ()) else frame.assign(date=frame["date"].dt.date)
         typer.echo(json.dumps(records(dated), allow_nan=False))
         return
+    if frame.empty:
+        typer.echo(f"no tick of {printable(symbol)} was ever known at {printable(time)}", err=True)
+        return
     values = names or [name for name in frame.columns if name not in ABOUT]
-    shown = Table("time", Column("known from", overflow="fold"), "known until", "kind", "commit")
+    shown = Table("time", "known from", "known until", "kind", "commit")
     for name in values:
-        shown.add_column(Text(printable(name)), overflow="fold")
+        shown.add_column(Text(printable(name)))
     for (when, since), row in zip(frame.index, frame.to_dict("records"), strict=True):
         shown.add_row(
             when.isoformat(),

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from behemoth.errors import BadRequest, EnvironmentFailed
+from behemoth.errors import EnvironmentFailed
 
 PASSED_ON = {"ignore_unknown_options": True}
 """How the words are read: options that are not ours belong to JupyterLab. `app` looks for it."""
@@ -44,7 +44,7 @@ def lab(
     Example: [bold]behemoth lab notebooks --db db --port 8889[/bold]
     """
     if find_spec("jupyterlab") is None:
-        raise BadRequest(
+        raise EnvironmentFailed(
             "there is no JupyterLab in this environment; pip install 'behemoth[notebooks]'"
         )
     options = list(words or ())

@@ -140,7 +140,11 @@ class Bars:
         self._task = self._bar.add_task("asking", total=None)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        try:
+            self._bar.start()
+        except BaseException:  # Ctrl-C, while it is drawn for the first time
+            self._bar.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

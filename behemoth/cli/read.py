@@ -68,8 +68,17 @@ def table_folder(db: Path, table: str) -> Path:
 
 
 def no_table(db: Path, table: str) -> NotFound:
-    """Make the error for a table that is not there."""
-    return NotFound(f"no table {table!r} in {db}; fill it with: behemoth download, or see --db")
+    """Make the error for a table that is not there; it names those that are."""
+    tables = sorted(log.parent.name for log in db.glob("*/log"))
+    there = f"--table is one of {', '.join(tables)}" if tables else "see --db"
+    return NotFound(f"no table {table!r} in {db}; fill it with: behemoth download, or {there}")
+
+
+def no_symbol(tickstore: LocalTickstore, symbol: str) -> NotFound:
+    """Make the error for a symbol that was never heard of."""
+    return NotFound(
+        f"no symbol {symbol!r} in {tickstore.path}; symbols lists those there are", symbol=symbol
+    )
 
 
 def state_of(as_of: str | None) -> str | datetime:
@@ -96,7 +105,10 @@ def symbols(
     """
     with open_table(db, table) as tickstore:
         names = tickstore.symbols(state_of(as_of))
-    typer.echo(json.dumps(names) if as_json else "\n".join(map(printable, names)))
+    if as_json:
+        typer.echo(json.dumps(names))
+    for name in () if as_json else names:
+        typer.echo(printable(name))
 
 
 def select(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from behemoth.cli.history import show
@@ -60,7 +60,10 @@ def _list(db: Path, table: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(records(tags), allow_nan=False))
         return
-    shown = Table("tag", "token", "made (UTC)", "who", Column("why", overflow="fold"))
+    if tags.empty:
+        typer.echo("no tag yet; give one with: behemoth tag NAME", err=True)
+        return
+    shown = Table("tag", "token", "made (UTC)", "who", "why")
     for row in tags.to_dict("records"):
         who, name, why = (Text(printable(row[key])) for key in ("who", "tag", "message"))
         shown.add_row(name, row["token"], f"{row['time']:%Y-%m-%dT%H:%M:%S}", who, why)

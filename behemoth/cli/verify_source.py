@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any, Self
 
 import typer
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from behemoth.cli.history import differences, said_of, show
@@ -21,6 +21,7 @@ from behemoth.cli.printable import printable
 from behemoth.cli.progress import shown
 from behemoth.cli.read import open_table
 from behemoth.cli.wanted import read_day
+from behemoth.errors import BadRequest
 from behemoth.feeds import (
     PUBLIC_RATE,
     PUBLIC_URL,
@@ -105,6 +106,9 @@ def verify_source(
 
     Example: [bold]behemoth verify-source BTC-USD 2019-10-01 2019-10-31 --update[/bold]
     """
+    for flag, given in (("--accept-deletions", accept_deletions), ("--supersede", supersede)):
+        if given and not update:
+            raise BadRequest(f"{flag} goes with --update only; say both")
     today = datetime.now(UTC).date()
     first_day, last_day = read_day(start, "START", today), read_day(end, "END", today)
     with (
@@ -114,8 +118,8 @@ def verify_source(
         nullcontext() if csv_file is None else whole(csv_file) as new,
     ):
         with (
+            _stoppable(update),  # so that the bar is gone before it says something
             shown(quiet=as_json) as display,
-            _stoppable(update),
             # Whoever only reads writes no lock either.
             alone(
                 db,
@@ -241,7 +245,7 @@ def _tell_json(found: Verification, rows: Rows) -> None:
 
 def _tell(found: Verification, rows: Rows, path: Path) -> None:
     if rows.first:
-        shown_rows = Table("time", "date", "change", Column("stored -> source", overflow="fold"))
+        shown_rows = Table("time", "date", "change", "stored -> source")
         for row in rows.first:
             what = Text(printable(said_of(row["stored"], row["source"])))
             colour = COLOURS.get(row["change"], "yellow")

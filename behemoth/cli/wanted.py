@@ -73,12 +73,17 @@ def told_apart(
     names: tuple[str, ...] = ("START",) if until is not None else ("START", "END")
     if repair and not any(_looks_like_a_day(word) for word in words[-len(names) :]):
         names = ()
-    if len(words) < len(names):
+    if len(words) < len(names) or (names and not any(map(_looks_like_a_day, words))):
         raise BadRequest(
             f"say what to download: symbols, then {' and '.join(names)}, for instance "
             "BTC-USD 2019-10-30 2019-10-31"
         )
     cut = len(words) - len(names)
+    if len(names) == 2 and _looks_like_a_day(words[-1]) and not _looks_like_a_day(words[cut]):
+        raise BadRequest(
+            f"{words[-1]} is one day, and START and END are two; END may be the same day, or "
+            "yesterday"
+        )
     days = [read_day(word, name, today) for word, name in zip(words[cut:], names, strict=True)]
     if until is not None:
         if not days:

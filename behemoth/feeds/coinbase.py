@@ -54,7 +54,7 @@ class CoinbaseClient:
     backoff and jitter; a 429 makes all threads rest, for as long as its ``Retry-After`` says.
     Any other answer than 200 is a `FeedRefused` at once. The exchange has been seen to answer
     empty now and then where there are candles: what that is worth is decided by
-    `behemoth.feeds.believing`, not here.
+    ``behemoth.feeds.believing``, not here.
 
     Examples
     --------

@@ -48,10 +48,10 @@ def download(
     that it is complete; so a download that was interrupted goes on where it was. The candle that
     is still open is never stored. A day without a single trade is kept as an observation only.
 
-    An empty answer is believed with evidence alone, see `behemoth.feeds.believing`. One that lacks
-    ticks which are stored must come twice before it supersedes them, and one without any never
-    does. A day that fails is kept as an observation that says so, and is asked once more at the
-    end.
+    An empty answer is believed with evidence alone, see ``behemoth.feeds.believing``. One that
+    lacks ticks which are stored must come twice before it supersedes them, and one without any
+    never does. A day that fails is kept as an observation that says so, and is asked once more at
+    the end.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def download(
     known_from
         Since when the ticks count as known: ``"now"``; ``"day-end"``, the midnight after their
         day; or ``"start"``, since always. The last two hold where law and history allow them, see
-        `behemoth.feeds.plan.knowledge_start`; they change nothing for days that are stored.
+        ``behemoth.feeds.plan.knowledge_start``; they change nothing for days that are stored.
     repair
         Say how the days that are asked came to be missing.
     supersede

@@ -90,8 +90,14 @@ def check_range(first_day: Date, last_day: Date) -> None:
     Raises
     ------
     BadRequest
-        When the end comes before the start, or a day is not within the range of as-at dates.
+        When a day is no date, the end comes before the start, or a day is not within the range of
+        as-at dates.
     """
+    for day in (first_day, last_day):
+        if not isinstance(day, Date) or isinstance(day, datetime):
+            raise BadRequest(
+                f"a UTC day is a datetime.date, not {day!r}; say date(2019, 10, 31), or try .date()"
+            )
     if last_day < first_day:
         raise BadRequest(f"the end {last_day} comes before the start {first_day}")
     if first_day < FIRST_DATE or last_day > LAST_DATE:

@@ -136,8 +136,8 @@ def verify_source(
     stored = Stored(table.at(token), product, first_day, last_day, source, what)
     if not stored.wanted:
         raise NotFound(
-            f"nothing of {product!r} from {first_day} to {last_day} is in {table!r}, so there is "
-            "nothing to verify; fill it with: behemoth download",
+            f"nothing of {product!r} from {first_day} to {last_day} is stored, so there is nothing "
+            "to verify; fill it with: behemoth download",
             symbol=product,
         )
     if not supersede:

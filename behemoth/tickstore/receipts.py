@@ -194,11 +194,12 @@ def receipt(of: Any) -> Receipt:
         if isinstance(carried, (str, bytes)):
             text = carried.decode() if isinstance(carried, bytes) else carried.strip()
             is_line = text.startswith(SCHEME)  # which has no spaces, but a page may have broken it
-            carried = _parsed("".join(text.split())) if is_line else json.loads(text)
+            return _checked(_parsed("".join(text.split())) if is_line else json.loads(text))
         return _checked(carried)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadRequest(
-            f"this is no receipt, one line like behemoth:57-a1b2c3d4?...: {carried!r:.200}"
+            "this is no receipt, or not the whole of one, a line like behemoth:57-a1b2c3d4?...: "
+            f"{carried!r:.200}"
         ) from error
 
 

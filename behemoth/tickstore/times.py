@@ -125,6 +125,16 @@ def as_of(value: datetime | str) -> datetime:
             value = pd.Timestamp(_iso(value))
         except ValueError as error:
             raise BadRequest(f"an as-of time looks like 2019-10-31T12:00, not {value!r}") from error
+    if isinstance(value, Date) and not isinstance(value, datetime):
+        raise BadRequest(
+            f"an as-of time is an instant, not a whole day: {value!r}; say '{value}' for its "
+            "midnight, or the time that you mean (UTC)"
+        )
+    if not isinstance(value, datetime):
+        raise BadRequest(
+            f"an as-of time is a datetime, or a token, a tag or a time as text, not {value!r}; "
+            "leave it out for the latest"
+        )
     return knowledge_time(value)
 
 

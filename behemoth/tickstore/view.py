@@ -277,7 +277,7 @@ class View(Covered):
     def _why_nothing(self, symbol: str, moment: Moment) -> str:
         known = self._state.timeline(symbol).revisions(moment.tip.number)
         if not known:
-            return f"no symbol {symbol!r} in {self._store.name}"
+            return f"no symbol {symbol!r} in {self._store.name}; symbols lists those there are"
         since = min(revision.start_time for revision in known)
         return f"nothing of {symbol!r} was known at {moment.known_at}; it is known since {since}"
 

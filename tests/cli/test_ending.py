@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
 import time
+from datetime import date
 
 import pytest
 
+from behemoth import LocalTickstore
+from behemoth.feeds import CoinbaseClient, download
+from behemoth.feeds.sandbox import Sandbox
 from tests.cli.conftest import TABLE
 from tests.cli.test_maintain import SPLAY
 
@@ -125,3 +131,44 @@ def test_a_command_loads_only_what_it_needs(db):
     others = ("httpx", "tenacity", "behemoth.torture", "behemoth.legacy", "behemoth.feeds")
     assert [name for name in loaded if name.startswith(others)] == []
     assert "behemoth.cli.read" in loaded
+
+
+@pytest.mark.parametrize(
+    "words", [["download", "--what", "trades"], ["verify-source"]], ids=["trades", "verify-source"]
+)
+def test_ctrl_c_on_a_terminal_speaks_below_the_bar(tmp_path, words):
+    """In a line of its own, after the bar was drawn for the last time."""
+    day = date(2019, 10, 31)
+    with Sandbox(latency=0.1) as exchange, CoinbaseClient(exchange.url, rate=1000) as client:
+        with LocalTickstore(tmp_path / TABLE) as store:
+            download(store, client, "BTC-USD", day, day)
+        words = [*words, "BTC-USD", str(day), str(day), "--rate", "5", "--api-url", exchange.url]
+        said = stopped_on_a_terminal([*BEHEMOTH, *words, "--db", str(tmp_path)])
+    *_, bar, last = [line for line in said.splitlines() if line]
+    assert "behemoth" not in bar
+    assert re.sub(r"\x1b\[[0-9?]*[A-Za-z]|\r", "", last).startswith("behemoth: stopped; ")
+
+
+def stopped_on_a_terminal(command):
+    """Run a command on a terminal until it draws a bar, press Ctrl-C there; give what it said."""
+    ours, theirs = pty.openpty()
+    said = b""
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        pressed = False
+        while True:
+            try:
+                read = os.read(ours, 1 << 16)
+            except OSError:  # the other end is closed
+                break
+            said += read
+            if not read:
+                break
+            if not pressed and re.search(rb"\d/\d", said):
+                process.send_signal(signal.SIGINT)
+                pressed = True
+        assert process.wait(timeout=60) == 1
+    os.close(ours)
+    return said.decode()

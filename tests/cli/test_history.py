@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import date
 
 import pandas as pd
+from rich.console import Console
+from rich.table import Table
 
 from behemoth import BiTimestamp, LocalTickstore
+from behemoth.cli.history import folded
 from tests.cli.running import behemoth
 from tests.cli.test_read import run
 
@@ -47,6 +51,29 @@ def test_vintages_show_each_belief(db):
     rows = json.loads(run(db, "vintages", "BTC-USD", "2019-10-31T00:00", "--json"))
     assert [row["price"] for row in rows] == [1.1, 0.1 + 0.2]
     assert rows[0]["end_time"] == rows[1]["start_time"]
+
+
+def test_nothing_that_was_believed_is_one_line(db):
+    """Not the head of an empty table; nothing at all for a symbol list, and null for machines."""
+    never = behemoth("vintages", "BTC-USD", "2012-01-01", "--columns", "price", "--db", str(db))
+    assert (never.returncode, never.stdout) == (0, "")
+    assert never.stderr == "no tick of BTC-USD was ever known at 2012-01-01\n"
+    assert run(db, "symbols", "--as-of", "2012-01-01") == ""
+    none = behemoth("tag", "--db", str(db))
+    assert (none.returncode, none.stdout) == (0, "")
+    assert "behemoth tag NAME" in none.stderr
+
+
+def test_a_narrow_terminal_cuts_nothing_off():
+    """A time that does not fit goes on in the next line."""
+    shown = Table("start (UTC)", "end, not included", "candles", "reason")
+    shown.add_row("2019-10-18T01:33", "2019-10-18T01:34", "1", "no trade")
+    console = Console(width=40, file=io.StringIO())
+    console.print(folded(shown))
+    text = console.file.getvalue()
+    cells = [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
+    assert "".join(cells) == "2019-10-18T01:33"
+    assert "…" not in text
 
 
 def test_what_is_not_there_is_one_line(db):

@@ -88,7 +88,11 @@ def test_versions_lists_revisions(db):
         (["select", "BTC-USD", "--start", "never"], 2, "start is not a time"),
         (["select", "BTC-USD", "--as-of", "2999-01-01"], 2, "in the future"),
         (["versions", "BTC-USD", "--start", "31.10.2019"], 2, "looks like 2019-10-31"),
+        (["select", "NOPE"], 1, "symbols lists those there are"),
+        (["versions", "NOPE"], 1, "symbols lists those there are"),
         (["symbols", "--table", "OTHER"], 1, "no table 'OTHER'"),
+        (["symbols", "--table", "OTHER"], 1, "--table is one of "),
+        (["replay", "behemoth:14-ef4ae291?store=x"], 2, "'behemoth:14-ef4ae291?store=x'"),
         (["symbols", "--table", ""], 2, "name"),
     ],
 )

@@ -83,6 +83,21 @@ def test_a_dry_run_says_that_it_cannot_know_the_requests(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_symbol_that_is_refused_does_not_stop_the_others(exchange, db):
+    """One object for machines, as of candles; exit code 1, and the reason on stderr."""
+    words = ("NOPE-USD", "LTC-USD", DAY, DAY, "--what", "trades", "--json", "--db", db[0])
+    result = run("download", *words, "--api-url", exchange.url)
+    told = json.loads(result.stdout)
+    assert (result.returncode, told["complete"]) == (1, False)
+    assert (told["days_already_complete"], told["requests"]) == (1, 0)
+    by_name = {each["product"]: each["error"] for each in told["symbols"]}
+    assert by_name["LTC-USD"] is None
+    assert "NotFound" in by_name["NOPE-USD"]
+    assert "NotFound" in result.stderr
+    plan = json.loads(run("download", *words, "--dry-run", "--api-url", exchange.url).stdout)
+    assert (plan["days"], plan["requests"], len(plan["symbols"])) == (1, None, 2)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -130,6 +145,7 @@ def test_an_audit_of_other_candles_does_not(db):
         (["LTC-USD", "31.10.2019"], 2, "START is a date"),
         (["LTC-USD", DAY, "2019-10-30"], 2, "before the start"),
         (["LTC-USD", "2019-10-30"], 1, "nothing to compare"),
+        (["LTC-USD", "yesterday"], 1, "nothing to compare"),
         (["LTC-USD", DAY, "--trades-table", "NONE"], 1, "an audit needs both"),
     ],
 )

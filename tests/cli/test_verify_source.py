@@ -124,7 +124,8 @@ def test_an_exchange_that_is_not_there_is_one_line(place):
     ("words", "code", "message"),
     [
         (("BTC-USD", "2019-10-31", "2019-10-30"), 2, "before the start"),
-        ((*RANGE, "--accept-deletions"), 2, "update"),
+        ((*RANGE, "--accept-deletions"), 2, "--accept-deletions goes with --update only"),
+        ((*RANGE, "--supersede"), 2, "--supersede goes with --update only"),
         ((*RANGE, "--api-url", "http://127.0.0.1:1"), 2, "--supersede"),
         (("ETH-USD", "2019-10-30", "2019-10-31"), 1, "behemoth download"),
         (("BTC-USD", "2019-10-01", "2019-10-02"), 1, "nothing to verify"),

@@ -37,8 +37,9 @@ def test_symbols_and_days_are_told_apart(words, options, expected):
     [
         ("", {}, "say what to download"),
         ("BTC-USD", {}, "START and END"),
-        ("BTC-USD ETH-USD", {}, "START is a date"),
-        ("BTC-USD 2019-10-30", {}, "START is a date"),
+        ("BTC-USD ETH-USD", {}, "START and END"),
+        ("BTC-USD 2019-10-30", {}, "2019-10-30 is one day, and START and END are two"),
+        ("BTC-USD today", {}, "today is one day"),
         ("2019-10-30 2019-10-31", {}, "name a symbol"),
         ("BTC-USD 2019-10-30 2019-02-30", {}, "END is a date"),
         ("BTC-USD 2019-10-30 2019-10-31", {"until": "today"}, "a day too many"),

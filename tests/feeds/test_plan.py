@@ -84,6 +84,8 @@ def test_midnight_decides_whether_a_day_is_over(second):
     [
         (date(2019, 11, 2), date(2019, 11, 3), 60, "future"),
         (DAY, date(2019, 10, 30), 60, "before the start"),
+        ("2019-10-31", "2019-10-31", 60, "a UTC day is a datetime.date, not '2019-10-31'"),
+        (DAY, datetime(2019, 10, 31), 60, "try .date()"),
         (DAY, DAY, 61, "60, 300, 900, 3600, 21600, 86400"),
         (date(1, 1, 1), DAY, 60, "1677"),
     ],
