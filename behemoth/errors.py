@@ -77,7 +77,7 @@ class NotFound(BehemothError, KeyError):
 
 
 class Closed(BehemothError):
-    """The tickstore was closed."""
+    """The tickstore, or the client of an exchange, was closed."""
 
 
 class ReadOnly(BehemothError):

@@ -118,6 +118,8 @@ def download(
     if check_what(what) == "trades":
         if wanted.first_day is None or wanted.last_day is None or repair:
             raise BadRequest("trades are downloaded by their days; leave --repair out")
+        if granularity != 60:
+            raise BadRequest("trades have no granularity; leave --granularity out")
         download_trades(
             wanted.symbols,
             wanted.first_day,

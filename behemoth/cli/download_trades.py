@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import typer
 from behemoth.cli.ending import why
 from behemoth.cli.locking import alone, doing
 from behemoth.cli.printable import printable
-from behemoth.cli.progress import counted
+from behemoth.cli.progress import Seldom, counted
 from behemoth.cli.read import table_folder
 from behemoth.errors import BadRequest, BehemothError, FeedRefused
 from behemoth.feeds import (
@@ -141,9 +142,21 @@ def check_what(what: str) -> str:
 
 @contextmanager
 def _shown(*, quiet: bool) -> Iterator[Callable[[TradesProgress], None]]:
-    """Show how far a day is: a bar of its pages where stderr is a terminal."""
-    with counted("pages of the day", quiet=quiet) as show:
-        yield lambda progress: show(progress.pages, progress.pages_total)
+    """Show how far a day is: a bar of its pages where stderr is a terminal, else lines."""
+    if quiet or sys.stderr.isatty():
+        with counted("pages of the day", quiet=quiet) as show:
+            yield lambda progress: show(progress.pages, progress.pages_total)
+        return
+    seldom = Seldom()
+
+    def tell(progress: TradesProgress) -> None:
+        if seldom.due():
+            _note(
+                f"{progress.date}: {progress.pages:,} of {progress.pages_total:,} pages, "
+                f"{progress.days:,} of {progress.days_total:,} days stored"
+            )
+
+    yield tell
 
 
 def _hush(_line: str) -> None:

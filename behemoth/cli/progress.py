@@ -93,6 +93,27 @@ class Quiet:
         self._console.print(printable(line), markup=False, highlight=False)
 
 
+class Seldom:
+    """Tells when another plain line is due.
+
+    Parameters
+    ----------
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next = clock() + LINE_EVERY
+
+    def due(self, *, at_once: bool = False) -> bool:
+        """Say whether the last line was long ago; the next one is due after this one."""
+        if not at_once and self._clock() < self._next:
+            return False
+        self._next = self._clock() + LINE_EVERY
+        return True
+
+
 class Lines(Quiet):
     """Prints a line now and then, for log files and pipes.
 
@@ -106,15 +127,13 @@ class Lines(Quiet):
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console)
-        self._clock = clock
-        self._next = clock() + LINE_EVERY
+        self._seldom = Seldom(clock)
 
     def progress(self, progress: Progress) -> None:
         """Print a line if the last one was long ago, or if this is the end."""
         done = progress.days == progress.days_total > 0
-        if progress.date is None or not (done or self._clock() >= self._next):
+        if progress.date is None or not self._seldom.due(at_once=done):
             return
-        self._next = self._clock() + LINE_EVERY
         self.note(
             f"{progress.product} {progress.date}: "
             f"{progress.days:,} of {progress.days_total:,} days, "

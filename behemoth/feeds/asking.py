@@ -18,7 +18,7 @@ import httpx
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type
 from tenacity.wait import wait_exponential_jitter
 
-from behemoth.errors import BadRequest, FeedRefused, FeedUnavailable
+from behemoth.errors import BadRequest, Closed, FeedRefused, FeedUnavailable
 from behemoth.feeds.answers import PassingFailure, Refusal, judge, lost
 from behemoth.feeds.candles import BrokenAnswer
 from behemoth.feeds.ratelimit import TokenBucket
@@ -206,7 +206,11 @@ class Asker:
             When the exchange says no.
         FeedUnavailable
             When it cannot be reached, keeps failing, or wants to be left alone for long.
+        Closed
+            After `close`.
         """
+        if self._http.is_closed:
+            raise Closed(f"{about}: the client of {self.base_url} was closed")
         request = self._http.build_request("GET", path, params=params, timeout=effort.timeout)
         url, where = str(request.url), str(request.url.copy_with(query=None))
         retrying = Retrying(

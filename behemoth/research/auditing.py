@@ -147,12 +147,14 @@ def audit(
     2019-10-31 12:00:00+00:00            9.5           9.0
     """
     last_day = first_day if last_day is None else last_day
+    # Frozen: each is read more than once, and a commit may come in between.
+    trades, candles = trades.at(trades_as_of), candles.at(candles_as_of)
     days, of = (first_day, last_day), {"price": "price"}
-    built = bars(trades, symbol, "1min", *days, trades_as_of, columns=of, tz="UTC")
+    built = bars(trades, symbol, "1min", *days, columns=of, tz="UTC")
     built = built[built["open"].notna()]
-    ticks = trades.select(symbol, *days, trades_as_of, columns=["size_e8"], tz="UTC")
+    ticks = trades.select(symbol, *days, columns=["size_e8"], tz="UTC")
     built = built.assign(volume=_volumes(ticks))
-    stored = candles.select(symbol, *days, candles_as_of, columns=list(FIELDS), tz="UTC")
+    stored = candles.select(symbol, *days, columns=list(FIELDS), tz="UTC")
     _check_both(symbol, ticks.index, stored.index, first_day)
     differing, equal = _compared(stored, built)
     return Audit(symbol, first_day, last_day, len(ticks), equal, differing)

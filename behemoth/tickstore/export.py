@@ -119,6 +119,8 @@ def whole(path: Path) -> Iterator[Path]:
     """
     if not path.parent.is_dir():
         raise EnvironmentFailed(f"{path} cannot be written: there is no folder {path.parent}")
+    if path.is_dir():
+        raise EnvironmentFailed(f"{path} cannot be written: it is a folder")
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield new

@@ -103,6 +103,7 @@ def test_a_symbol_that_is_refused_does_not_stop_the_others(exchange, db):
     [
         (["LTC-USD", DAY, DAY, "--what", "news"], 2, "--what is candles or trades"),
         (["LTC-USD", DAY, DAY, "--what", "trades", "--partial"], 2, "whole days"),
+        (["LTC-USD", DAY, DAY, "--what", "trades", "--granularity", "300"], 2, "no granularity"),
         (["NOPE-USD", DAY, DAY, "--what", "trades"], 1, "NotFound"),
         (["LTC-USD", "2020-01-01", "2020-01-01", "--what", "trades"], 2, "in the future"),
     ],

@@ -131,6 +131,7 @@ def test_an_exchange_that_is_not_there_is_one_line(place):
         (("BTC-USD", "2019-10-01", "2019-10-02"), 1, "nothing to verify"),
         ((*RANGE, "--granularity", "300"), 1, "no table"),
         ((*RANGE, "--csv", "none/rows.csv"), 1, "no folder"),
+        ((*RANGE, "--csv", "."), 1, "it is a folder"),
     ],
 )
 def test_what_cannot_be_is_one_clear_line(place, words, code, message):

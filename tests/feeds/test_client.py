@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from behemoth.errors import BadRequest, FeedRefused, FeedUnavailable
+from behemoth.errors import BadRequest, Closed, FeedRefused, FeedUnavailable
 from behemoth.feeds.asking import Counts
 from behemoth.feeds.coinbase import CoinbaseClient
 from behemoth.version import __version__
@@ -181,6 +181,14 @@ def test_no_network_is_told_soon_with_the_address(client_of):
         with pytest.raises(FeedUnavailable, match=url) as caught:
             client_of(url).time()
     assert "3 attempts" in str(caught.value)
+
+
+def test_a_client_that_was_closed_says_so(client_of):
+    """Not the network."""
+    client = client_of("http://127.0.0.1:1")
+    client.close()
+    with pytest.raises(Closed, match="was closed"):
+        client.time()
 
 
 def test_the_exchanges_time_comes_from_its_body_or_its_date(client_of):

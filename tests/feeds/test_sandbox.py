@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from datetime import UTC, datetime
 
 import httpx
@@ -96,6 +97,14 @@ def test_every_answer_is_json(exchange, path, status):
     answer = httpx.get(exchange.url + path)
     assert answer.status_code == status
     assert status == 200 or isinstance(answer.json()["message"], str)
+
+
+def test_a_target_that_is_no_path_is_refused(exchange):
+    """As a proxy is asked, or nonsense."""
+    with socket.create_connection(("127.0.0.1", int(exchange.url.rpartition(":")[2]))) as wire:
+        wire.sendall(b"GET http://[::1 HTTP/1.0\r\nUser-Agent: x\r\n\r\n")
+        with wire.makefile("rb") as answer:
+            assert b" 400 " in answer.readline()
 
 
 def test_a_request_without_a_user_agent_is_refused(exchange):

@@ -17,9 +17,9 @@ DAY = date(2019, 10, 31)
 TIMES = ["2019-10-31 00:00:00", "2019-10-31 00:00:59.999999", "2019-10-31 00:02:00"]
 
 
-def tables(**changes):
+def tables(kind=MemoryTickstore, **changes):
     """Three trades in two minutes, and their candles with some changes."""
-    trades, candles = MemoryTickstore(), MemoryTickstore()
+    trades, candles = kind(), MemoryTickstore()
     prints = pd.DataFrame(
         {"price": [2.0, 1.0, 3.0], "size_e8": [10_000_000, 20_000_000, 1]},
         index=pd.to_datetime(TIMES, utc=True, format="ISO8601"),
@@ -88,6 +88,21 @@ def test_a_side_that_is_not_stored_is_a_clear_error():
         audit(trades, MemoryTickstore(), "A", date(2019, 10, 30), DAY)
     with pytest.raises(NotFound, match="2019-11-01"):
         audit(trades, candles, "A", date(2019, 11, 1))
+
+
+def test_each_side_is_read_in_one_state_whoever_commits_meanwhile():
+    """A day that comes between two reads of the trades is in neither of them."""
+    later = pd.DataFrame(
+        {"price": [9.0], "size_e8": [1]}, index=pd.to_datetime(TIMES[:1], utc=True)
+    )
+
+    class Busy(MemoryTickstore):
+        def select(self, *asked, **how):
+            found = super().select(*asked, **how)
+            self.insert("A", BiTimestamp(DAY), later)
+            return found
+
+    assert audit(*tables(Busy), "A", DAY).whole
 
 
 def test_each_side_is_asked_as_it_was_known():

@@ -139,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a GET request."""
+        if not self.path.startswith("/"):  # as one for a proxy
+            self.send_error(400)
+            return
         self._send(self.server.reply(self.path, self.headers.get("User-Agent")))
 
     def send_error(self, code: int, message: str | None = None, *_: object) -> None:
