@@ -96,6 +96,7 @@ def test_ctrl_c_at_the_question_is_one_line(old):
         while b"Open the files of" not in asked:
             asked += os.read(importer.stderr.fileno(), 1000)
         importer.send_signal(signal.SIGINT)
+        os.write(person, b"\n")  # it may be on its way to read, and would then wait for this
         _, said = importer.communicate(timeout=60)
     os.close(terminal)
     os.close(person)
