@@ -126,6 +126,17 @@ class Image:
             aware=self.aware,
         )
 
+    def is_whole(self) -> bool:
+        """Say whether its files are there, and as long as they must be to be appended to."""
+        items = [8, *(column.values.dtype.itemsize for column in self.columns)]
+        try:
+            return all(
+                self.path(number).lstat().st_size >= int(self.ends[-1]) * item
+                for number, item in enumerate(items)
+            )
+        except OSError:
+            return False
+
     def path(self, number: int) -> Path:
         """Name a file."""
         return self.folder / f"{self.generation}.{number}"
@@ -170,6 +181,11 @@ def name_of(days: Days) -> str:
     return xxhash.xxh3_64_hexdigest(days.tobytes())
 
 
+def width(ticks: Ticks) -> int:
+    """Say how many bytes a tick takes in an image."""
+    return 8 + sum(column.values.dtype.itemsize for column in ticks.columns)
+
+
 class Images:
     """The images of one table.
 
@@ -202,6 +218,7 @@ class Images:
                     os.utime(manifest)
                     stamp = status.st_ino, manifest.stat().st_mtime_ns
         except FileNotFoundError:
+            self._known.pop(folder, None)
             return None
         except (OSError, Corrupt, ValueError, KeyError, TypeError, OverflowError):
             self.drop(symbol, state)
@@ -211,6 +228,10 @@ class Images:
         self._known[folder] = stamp, image
         return image
 
+    def fits(self, size: int) -> bool:
+        """Say whether an image of so many bytes may be written at all."""
+        return size <= LIMIT
+
     def drop(self, symbol: str, state: str = "") -> None:
         """Unlink an image that is damaged; whoever has it mapped keeps it."""
         folder = self._of(symbol, state)
@@ -218,7 +239,7 @@ class Images:
         if self.writable:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, symbol: str, state: str, days: Days, ticks: Ticks) -> None:
+    def keep(self, symbol: str, state: str, days: Days, ticks: Ticks) -> bool:
         """Write an image, or append to the one that is there; give up where that is not possible.
 
         Parameters
@@ -231,19 +252,30 @@ class Images:
             The splays, by date.
         ticks
             All their ticks; columns of plain values.
+
+        Returns
+        -------
+        bool
+            Whether it is worth while to try again; nothing is left of what could not be written.
         """
-        size = ticks.times.nbytes + sum(column.values.nbytes for column in ticks.columns)
-        if not self.writable or size > LIMIT:
-            return
+        size = len(ticks) * width(ticks)
+        if not self.writable or not self.fits(size):
+            return False
         folder = self._of(symbol, state)
         with suppress(OSError):  # a full disk, or one that may not be written: go without
             if self._folder.is_symlink() or folder.is_symlink():
-                return
+                return False
             self._make_room(size, folder)
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(folder / "lock") as locked:
                 if locked:
-                    self._keep(folder, self.find(symbol, state), days, ticks)
+                    try:
+                        self._keep(folder, self.find(symbol, state), days, ticks)
+                    except OSError:
+                        self.drop(symbol, state)
+                        raise
+            return True
+        return False
 
     def _keep(self, folder: Path, image: Image | None, days: Days, ticks: Ticks) -> None:
         described = [column.schema for column in ticks.columns]
@@ -252,6 +284,7 @@ class Images:
             or [column.schema for column in image.columns] != described
             or len(image.days) > len(days)
             or not np.array_equal(image.days, days[: len(image.days)])
+            or not image.is_whole()
         ):
             folder.mkdir(parents=True, exist_ok=True)
             image = Image(
@@ -281,7 +314,7 @@ class Images:
                 path.unlink(missing_ok=True)
 
     def _make_room(self, size: int, own: Path) -> None:
-        """Remove the images that have not been used for longest, until there is room."""
+        """Remove images until there is room: of former states first, then the longest unused."""
         if not self._folder.is_dir():
             return
         sizes = {
@@ -290,7 +323,7 @@ class Images:
             if folder.is_dir() and folder != own
         }
         total = size + sum(sizes.values())
-        for folder in sorted(sizes, key=_last_used):
+        for folder in sorted(sizes, key=lambda each: ("@" not in each.name, _last_used(each))):
             if total <= LIMIT:
                 return
             shutil.rmtree(folder, ignore_errors=True)
@@ -333,7 +366,8 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 def _append(path: Path, values: Any, start: int) -> None:
     """Write the values behind `start` to their place in the file."""
-    with _opened(path, os.O_WRONLY | os.O_CREAT) as file:
+    # A file that has gone meanwhile is not made anew: it would begin with zeros.
+    with _opened(path, os.O_WRONLY | (0 if start else os.O_CREAT)) as file:
         data = np.ascontiguousarray(values[start:]).data.cast("B")
         place = start * values.dtype.itemsize
         while data:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -336,6 +337,47 @@ def test_a_full_or_closed_disk_goes_without(path):
     """A file stands where the cache should be."""
     (path / "cache").write_text("in the way")
     store = LocalTickstore(path)
+    for _ in range(3):
+        assert_same(store, path)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: os.truncate(file, 100)])
+def test_nothing_is_appended_to_files_that_have_gone(path, harm):
+    """Days that were checked before would be holes, and nobody would look."""
+    store = LocalTickstore(path)
+    for _ in range(3):
+        store.select("A")
+    for file in (path / "cache/A").glob("*.[0-9]"):
+        harm(file)
+    store.insert_many([("A", at(n), day_of(n)) for n in range(DAYS, DAYS * 2)])
+    for _ in range(4):
+        store.select("A", start=FIRST + timedelta(days=DAYS))
+    for _ in range(2):
+        assert_same(store, path)
+    assert is_mapped(store.select("A"))
+
+
+SMALL_DISK = """
+import resource, sys
+from behemoth import LocalTickstore
+store = LocalTickstore(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, 1 << 19))
+for _ in range(4):
+    assert len(store.select("A")) == int(sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_what_could_not_be_written_whole_is_not_left_behind(path, behind):
+    """On a full disk an image is not tried at each select, and its pieces are removed."""
+    store = LocalTickstore(path)
+    if behind:
+        for _ in range(2):
+            store.select("A")
+        store.insert("A", at(DAYS), day_of(DAYS))
+    rows = str(ROWS * (DAYS + behind))
+    subprocess.run([sys.executable, "-c", SMALL_DISK, str(path), rows], check=True)
+    assert not (path / "cache/A").exists()
     for _ in range(3):
         assert_same(store, path)
 
