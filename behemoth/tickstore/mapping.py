@@ -6,7 +6,8 @@ What does not live here: what an image is (`behemoth.tickstore.images`), and how
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -16,7 +17,7 @@ from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.codec import Ticks
 from behemoth.errors import Corrupt
 from behemoth.index import Rows
-from behemoth.tickstore.images import DAY, Days, Images, name_of, places
+from behemoth.tickstore.images import DAY, Days, Images, name_of, places, width
 from behemoth.tickstore.request import Query
 from behemoth.tickstore.state import State
 
@@ -26,8 +27,11 @@ RUN = 8
 KEPT_ROWS = 100_000
 """Ticks from which on an answer is worth keeping."""
 
-NEVER = -(10**9)
-"""How often a state was asked for whose ticks cannot be kept."""
+COPIED = 4
+"""Ticks that are copied from another image in the time in which one is decoded."""
+
+NEVER = -math.inf
+"""How much was read of a state that is not kept, or not again."""
 
 
 class Mapping:
@@ -53,7 +57,7 @@ class Mapping:
         self._images = images
         self._state = state
         self._decode = decode
-        self._asked: Counter[tuple[str, str]] = Counter()
+        self._read: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def find(self, query: Query, shown: Rows) -> dict[range, Ticks]:
         """Find the runs of days that an image holds, by their places among those shown."""
@@ -84,30 +88,34 @@ class Mapping:
             images.drop(query.symbol, state)
             return {}
 
-    def missed(self, query: Query, rows: int) -> None:
-        """Take note that so many ticks were read from splays; the second time, write an image.
+    def missed(self, query: Query, ticks: Ticks, decoded: int) -> None:
+        """Take note of ticks of which so many were read from splays; write an image if it pays.
 
-        That is one of the latest state, if it holds all that was known at the time asked for.
+        That is when more was read than it would hold: of all ticks, at the second asking. It is
+        one of the latest state, if that holds all that was known at the time asked for; there,
+        everything asked for counts. One of a former state is written once in each process: if it
+        had to make room for others, it is not the one to drive them out in turn.
         """
-        if self._images is None or not self._images.writable or rows < KEPT_ROWS:
+        if self._images is None or not self._images.writable or len(ticks) < KEPT_ROWS:
             return
         latest = query._replace(known_at=LATEST_AS_OF, commit=None)
         kept, known = self._known(latest), self._known(query)
-        state = ""
+        state, cost = "", float(len(ticks))
         if np.any(places(_days(kept), _days(known)) < 0):
             state, kept = name_of(_days(known)), known
-        asked = query.symbol, state
-        self._asked[asked] += 1
-        if self._asked[asked] < 2:
+            cost = decoded + (len(ticks) - decoded) / COPIED
+        asked, total = (query.symbol, state), int(kept["rows"].sum())
+        self._read[asked] += cost
+        if self._read[asked] <= total:
             return
         image = self._images.find(*asked)
         if image is not None and np.array_equal(image.days, _days(kept)):
             return
-        ticks = self._decode(query.symbol, kept)
-        if ticks is None:
-            self._asked[asked] = NEVER
-        else:
-            self._images.keep(*asked, _days(kept), ticks)
+        again = False
+        if self._images.fits(total * width(ticks)):
+            whole = self._decode(query.symbol, kept)
+            again = whole is not None and self._images.keep(*asked, _days(kept), whole)
+        self._read[asked] = 0 if again and not state else NEVER
 
     def _known(self, query: Query) -> Rows:
         """Find all that was known of a symbol, but for days without ticks."""

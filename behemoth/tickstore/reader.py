@@ -205,7 +205,8 @@ class Reader:
         large = shown["size"].mean() >= THREADED
         ticks = codec.gather(open_at, rows, columns, ready, self._threads if large else 1)
         if ticks is not None and sources:
-            self._mapping.missed(query, len(ticks))
+            decoded = sum(rows[number] for number, part in enumerate(parts) if part not in mapped)
+            self._mapping.missed(query, ticks, decoded)
         return ticks
 
     def _whole(self, symbol: str, rows: Rows) -> Ticks | None:

@@ -143,8 +143,8 @@ def test_a_former_state_that_is_asked_for_again_has_an_image_of_its_own(warm, pa
     warm.insert("A", at(7), day_of(7, seed=1))
     for _ in range(2):
         warm.select("A")
-    assert not is_mapped(warm.select("A", as_of_time=token))
-    warm.select("A", as_of_time=before)
+    for known in (token, before) * 2:
+        assert not is_mapped(warm.select("A", as_of_time=known))
     warm.insert("A", at(40), day_of(40, seed=1))
     for opened in (warm, LocalTickstore(path), LocalTickstore(path, mode="r")):
         for known in (token, before):
@@ -158,6 +158,51 @@ def test_a_former_state_that_is_asked_for_again_has_an_image_of_its_own(warm, pa
     for _ in range(3):
         assert_same(LocalTickstore(path), path, as_of_time=token)
     assert not former.exists()
+
+
+def test_a_scan_of_former_states_writes_none_that_differ_by_a_day(warm, path):
+    """Each asked twice is mapped from the image of the latest state, but for the days that left."""
+    tokens = []
+    for number in range(6):
+        tokens.append(warm.token)
+        warm.insert("A", at(number), day_of(number, seed=1))
+    for _ in range(2):
+        warm.select("A")
+    for token in tokens * 2:
+        assert_same(warm, path, as_of_time=token)
+    assert [folder.name for folder in (path / "cache").iterdir()] == ["A"]
+
+
+def test_former_states_make_room_and_never_drive_each_other_out_in_turn(path, monkeypatch):
+    """The latest state's image stays; a former state's is written once in a process."""
+    monkeypatch.setattr(images, "LIMIT", int(DAYS * ROWS * 5 * 8 * 2.5))
+    store = LocalTickstore(path)
+    tokens = []
+    for seed in (1, 2):
+        tokens.append(store.token)
+        store.insert_many([("A", at(n), day_of(n, seed=seed)) for n in range(DAYS)])
+    asked = [{}, *({"as_of_time": token} for token in tokens)]
+    for query in asked:
+        for _ in range(2):
+            assert_same(store, path, **query)
+    kept = {folder.name: folder.stat().st_ino for folder in (path / "cache").iterdir()}
+    assert len(kept) == 2
+    assert "A" in kept
+    for _ in range(3):
+        for query in asked:
+            assert_same(store, path, **query)
+    assert kept == {folder.name: folder.stat().st_ino for folder in (path / "cache").iterdir()}
+
+
+def test_a_few_days_of_many_are_no_reason_to_decode_them_all(path):
+    """An image is written when more was read than it would hold."""
+    store = LocalTickstore(path)
+    store.insert_many([("A", at(n), day_of(n)) for n in range(DAYS, DAYS * 5)])
+    for _ in range(5):
+        store.select("A", end="2019-03-21")
+        assert not (path / "cache").exists()
+    store.select("A", end="2019-03-21")
+    assert is_mapped(store.select("A"))
 
 
 def test_a_former_state_without_the_newest_days_needs_no_image_of_its_own(warm, path):
