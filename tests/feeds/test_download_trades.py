@@ -307,6 +307,36 @@ def test_other_ticks_are_not_superseded_without_a_word(source):
     assert run(store, exchange, supersede=True).versions_written == 1
 
 
+@pytest.mark.parametrize("kept", [slice(0, -5), slice(5, None), slice(5, 6)])
+def test_a_correction_by_hand_hinders_no_later_day(kept):
+    """What is left of a day does not tell where the next one begins."""
+    store, exchange = MemoryTickstore(), Exchange()
+    before = date(2019, 10, 30)
+    run(store, exchange, before)
+    corrected = store.select(LTC).iloc[kept]
+    store.insert(LTC, BiTimestamp(before), corrected)
+    summary = run(store, exchange, before, HALLOWEEN)
+    assert (summary.days, summary.days_failed) == (1, 0)
+    assert same(store.select(LTC, start=HALLOWEEN), truth(LTC, HALLOWEEN, HALLOWEEN))
+    assert len(store.select(LTC, before, before)) == len(corrected)
+
+
+def test_a_day_that_was_deleted_is_left_alone():
+    """Also one that this exchange never answered; undeleted, or not, nothing asks for it."""
+    store, exchange, notes = MemoryTickstore(), Exchange(), []
+    run(store, exchange, date(2019, 10, 29))
+    day = date(2019, 10, 30)
+    times = pd.DatetimeIndex(["2019-10-30"], tz="UTC", name="time")
+    ticks = store.select(LTC).iloc[:1].set_axis(times)
+    store.insert(LTC, BiTimestamp(day), ticks)
+    store.delete(LTC, BiTimestamp(day))
+    summary = run(store, exchange, day, HALLOWEEN, on_note=notes.append)
+    assert (summary.days, summary.days_deleted, summary.whole) == (1, 1, True)
+    assert store.select(LTC, day, day).empty
+    assert notes == ["deleted before, and not asked: 2019-10-30; undelete them to have them back"]
+    assert [seen[0] for seen in outcomes(store)] == [date(2019, 10, 29), HALLOWEEN]
+
+
 def test_two_runs_at_once_do_no_harm(tmp_path):
     """One of them stores a day, the other finds it stored, or stores the same."""
     exchange, days, told = Exchange(), (date(2019, 10, 29), HALLOWEEN), []

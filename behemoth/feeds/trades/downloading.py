@@ -45,7 +45,7 @@ def download_trades(
     is complete. A day of which trades are missing, also when they are asked for again, is not
     stored: it becomes an observation that it failed, and the next run tries again; so does one that
     has a candle, but no trade. A day before the listing, or after the last trade of a product that
-    is gone, is kept as an observation only.
+    is gone, is kept as an observation only. A day that was deleted is left alone.
 
     Parameters
     ----------
@@ -93,6 +93,11 @@ def download_trades(
     )
     if todo.left:
         on_note(f"not over yet, left for a later run: {', '.join(map(str, todo.left))}")
+    if todo.deleted:
+        on_note(
+            f"deleted before, and not asked: {', '.join(map(str, todo.deleted))}; undelete them to "
+            "have them back"
+        )
     run = _Run(table, client, product, todo, known_from, clock, on_progress, on_note)
     run.summary = TradesSummary(
         product,
@@ -101,6 +106,7 @@ def download_trades(
         last_day,
         days_already_complete=len(todo.complete),
         days_left=len(todo.left),
+        days_deleted=len(todo.deleted),
     )
     run.tidy()
     for day in todo.days:
@@ -171,6 +177,9 @@ class _Run:
         # A correction may have come meanwhile, so what is stored is read anew.
         history = tuple(r for r in self._table.revisions(self._product) if r.date == date)
         known = visible(history)
+        if history and known is None:
+            self._on_note(f"{date}: it was deleted meanwhile, and stays so")
+            return
         if not len(trades) and known is not None and known.rows > 0:
             self.summary = replace(self.summary, days_in_doubt=self.summary.days_in_doubt + 1)
             self._on_note(

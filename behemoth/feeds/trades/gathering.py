@@ -130,14 +130,20 @@ class Gatherer:
             raise Broken("no trade was found, but there is a candle of this day")
 
     def _last_before(self, date: Date) -> int | None:
-        """Give the id of the last trade of the day before, if that is stored and complete."""
+        """Give the id of the last trade of the day before, if that is stored as it was answered."""
         before = date - ONE_DAY
-        if not self.complete(before, before):
+        answered = [
+            seen.rows
+            for seen in self._table.observations(self._product)
+            if complete_days([seen], self._client.base_url, WHAT, before, before)
+        ]
+        if not answered or not answered[-1]:
             return None
         frame = self._table.select(self._product, before, before, columns=["trade_id"])
         ids = frame["trade_id"].to_numpy()
         # What was corrected by hand does not tell.
-        return int(ids[-1]) if len(ids) and ids[-1] + 1 - ids[0] == len(ids) else None
+        whole = len(ids) == answered[-1] and ids[-1] + 1 - ids[0] == len(ids)
+        return int(ids[-1]) if whole else None
 
     def _gather(self, date: Date, pages: Sequence[Page]) -> None:
         """See to it that each page is kept.

@@ -10,7 +10,7 @@ from datetime import datetime
 from behemoth.errors import BadRequest
 from behemoth.feeds.plan import DAY, check_range, complete_days, days_between, seconds_of
 from behemoth.feeds.trades.values import WHAT
-from behemoth.feeds.unmixed import check_unmixed
+from behemoth.feeds.unmixed import check_unmixed, histories
 from behemoth.tickstore import Tickstore
 from behemoth.tickstore.tickstore import utc_now
 
@@ -27,11 +27,14 @@ class TradesPlan:
         Wanted days that were complete before.
     left
         Wanted days that are not over.
+    deleted
+        Wanted days whose ticks were deleted; they are left alone.
     """
 
     days: tuple[Date, ...]
     complete: tuple[Date, ...]
     left: tuple[Date, ...]
+    deleted: tuple[Date, ...] = ()
 
 
 def plan_trades(
@@ -69,7 +72,14 @@ def plan_trades(
             f"the start {first_day} is in the future, it is {time:%Y-%m-%d %H:%M} UTC at the "
             "exchange; ask for a range that has begun"
         )
-    days = tuple(day for day in wanted if seconds_of(day) + DAY <= time.timestamp())
+    over = tuple(day for day in wanted if seconds_of(day) + DAY <= time.timestamp())
+    left = tuple(wanted[len(over) :])
+    gone = {
+        date
+        for date, history in (histories(table, product) if over else {}).items()
+        if history[-1].kind == "delete"
+    }
+    days = tuple(day for day in over if day not in gone)
     if not supersede:
         check_unmixed(table, product, days, source, WHAT, unnamed=True)
-    return TradesPlan(days, tuple(sorted(done)), tuple(wanted[len(days) :]))
+    return TradesPlan(days, tuple(sorted(done)), left, tuple(day for day in over if day in gone))

@@ -53,6 +53,8 @@ class TradesSummary:
         Wanted days that were complete before, and not asked for.
     days_left
         Wanted days that are not over, left for a later run.
+    days_deleted
+        Wanted days whose ticks were deleted; they are left alone.
     days_in_doubt
         Days of which trades are stored, but the exchange answered that there are none.
     days_failed
@@ -73,6 +75,7 @@ class TradesSummary:
     pages_kept: int = 0
     days_already_complete: int = 0
     days_left: int = 0
+    days_deleted: int = 0
     days_in_doubt: int = 0
     days_failed: int = 0
     failures: tuple[str, ...] = ()
