@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from datetime import date as Date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,17 @@ def download_trades(
         doings = doing("download --what trades", symbols)
         try:
             with alone(db, client.base_url, doings, wait=wait, on_wait=_note):
+                ask_time = cache(client.time)
+                for symbol in symbols[1:]:  # what cannot be is refused before anything is stored
+                    plan_trades(
+                        store,
+                        client.base_url,
+                        symbol,
+                        first_day,
+                        last_day,
+                        supersede=supersede,
+                        now=ask_time,
+                    )
                 for symbol in symbols:
                     try:
                         summary = one(symbol)
@@ -121,6 +133,7 @@ def download_trades(
             symbol = symbols[len(told) + len(ended)]
             ended[symbol] = why(error, HOLDS)
             _note(f"behemoth: {ended[symbol]}")
+            ended |= dict.fromkeys(symbols[len(told) + len(ended) :], "not begun")
     if as_json:
         _tell_json(told, ended)
     if ended or not all(summary.whole for summary in told):
@@ -176,6 +189,7 @@ def _tell_plans(plans: Mapping[str, TradesPlan], as_json: bool) -> None:
             "requests": None,
             "days_already_complete": len(plan.complete),
             "days_left": len(plan.left),
+            "days_deleted": len(plan.deleted),
         }
         for symbol, plan in plans.items()
     ]
@@ -199,7 +213,7 @@ def _tell_json(told: Sequence[TradesSummary], ended: Mapping[str, str]) -> None:
         for summary in told
     ]
     each += [{"product": symbol, "what": "trades", "error": why} for symbol, why in ended.items()]
-    error = "; ".join(facts["error"] for facts in each if facts["error"]) or None
+    error = "; ".join(dict.fromkeys(facts["error"] for facts in each if facts["error"])) or None
     facts = _added(each) | {"complete": error is None, "error": error}
     typer.echo(json.dumps(facts | ({"symbols": each} if len(each) > 1 else {})))
 
@@ -238,6 +252,8 @@ def _tell(summary: TradesSummary, path: Path) -> None:
         lines.append(f"  pages kept before       {summary.pages_kept:,}")
     if summary.days_left:
         lines.append(f"  days not over, left     {summary.days_left:,}")
+    if summary.days_deleted:
+        lines.append(f"  days deleted, left      {summary.days_deleted:,}")
     if summary.days_in_doubt:
         lines.append(f"  days in doubt, kept     {summary.days_in_doubt:,}")
     if summary.days_failed:

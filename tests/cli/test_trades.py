@@ -9,6 +9,7 @@ import sys
 import time
 from datetime import UTC, date, datetime
 
+import pandas as pd
 import pytest
 
 from behemoth import BiTimestamp, LocalTickstore
@@ -71,6 +72,30 @@ def test_an_exchange_that_is_not_there_is_told_as_json_too(tmp_path):
     assert (result.returncode, told["product"], told["complete"]) == (1, "LTC-USD", False)
     assert result.stderr == f"behemoth: {told['error']}\n"
     assert "the same command goes on from there" in told["error"]
+
+
+def test_symbols_that_were_not_begun_are_told_of(tmp_path):
+    """The object keeps its shape, however the run ends."""
+    words = ("download", "LTC-USD", "ETH-USD", DAY, DAY, "--what", "trades", "--db", tmp_path)
+    result = run(*words, "--json", "--api-url", "http://127.0.0.1:1")
+    told = json.loads(result.stdout)
+    assert (result.returncode, told["complete"]) == (1, False)
+    assert [each["product"] for each in told["symbols"]] == ["LTC-USD", "ETH-USD"]
+    assert told["symbols"][1]["error"] == "not begun"
+    assert result.stderr == f"behemoth: {told['symbols'][0]['error']}\n"
+
+
+def test_a_symbol_that_would_mix_is_refused_before_another_is_stored(exchange, tmp_path):
+    """So exit code 2 means that nothing was done."""
+    table = LocalTickstore(tmp_path / TABLE)
+    ticks = pd.DataFrame({"trade_id": [7]}, index=pd.DatetimeIndex([DAY], tz="UTC", name="time"))
+    table.insert("LTC-USD", BiTimestamp(date.fromisoformat(DAY)), ticks)
+    before = table.token
+    words = ("ETH-USD", "LTC-USD", DAY, DAY, "--what", "trades", "--db", tmp_path)
+    result = run("download", *words, "--api-url", exchange.url, "--rate", 1000)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "LTC-USD: this table holds" in result.stderr
+    assert LocalTickstore(tmp_path / TABLE).token == before
 
 
 def test_a_dry_run_says_that_it_cannot_know_the_requests(tmp_path):
