@@ -22,6 +22,7 @@ import mmap
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -49,6 +50,9 @@ SEGMENT_ROWS = 1 << 16
 
 LIMIT = 4 << 30
 """Bytes that the images of a table take at most."""
+
+FRESH = 60
+"""Seconds for which an image counts as just used; only then it is said anew that it is."""
 
 KINDS = ("plain", "datetime", "timedelta")
 """Kinds of columns whose values mean something by themselves."""
@@ -210,10 +214,9 @@ class Images:
             status = manifest.stat()
             stamp = status.st_ino, status.st_mtime_ns
             known = self._known.get(folder)
-            if known is not None and known[0] == stamp:
-                return known[1]
-            image = _read(manifest)
-            if self.writable:
+            current = known is not None and known[0] == stamp
+            image = known[1] if known is not None and current else _read(manifest)
+            if self.writable and abs(time.time() - status.st_mtime) > FRESH:
                 with suppress(OSError):  # says that it is in use; not everybody may
                     os.utime(manifest)
                     stamp = status.st_ino, manifest.stat().st_mtime_ns

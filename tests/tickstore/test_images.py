@@ -194,6 +194,20 @@ def test_former_states_make_room_and_never_drive_each_other_out_in_turn(path, mo
     assert kept == {folder.name: folder.stat().st_ino for folder in (path / "cache").iterdir()}
 
 
+def test_an_image_that_is_used_stays_so_without_being_read_again_in_turn(warm, path):
+    """A process says that it uses one as long as it does, but not at each select."""
+    manifest, other = path / "cache/A/manifest.json", LocalTickstore(path)
+    for _ in range(2):
+        os.utime(manifest, (0, 0))
+        warm.select("A")
+        used = manifest.stat().st_mtime_ns
+        assert used > 0
+        for store in (other, warm) * 2:
+            store.select("A")
+        assert manifest.stat().st_mtime_ns == used
+        assert warm._images.find("A") is warm._images.find("A")
+
+
 def test_a_few_days_of_many_are_no_reason_to_decode_them_all(path):
     """An image is written when more was read than it would hold."""
     store = LocalTickstore(path)
