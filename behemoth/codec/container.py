@@ -42,7 +42,6 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import xxhash
 
 from behemoth.codec.compressor import blosc
@@ -58,9 +57,6 @@ from behemoth.codec.hdf5 import (
 from behemoth.codec.ticks import PLAIN_DTYPES, Array
 from behemoth.errors import Corrupt
 from behemoth.version import FORMAT
-
-Chunks = npt.NDArray[np.void]
-"""The chunk table; its fields are those of `CHUNK`."""
 
 MAGIC = b"BEHEMOTH"
 PREFIX = struct.Struct("<8sIIII")

@@ -244,15 +244,6 @@ class Cutter:
                 yield ended
 
 
-def by_day(days: Iterable[PlannedDay], answers: Iterable[Answer]) -> Iterator[FetchedDay]:
-    """Cut answers of one product, in the order of time, into the days of which all was answered."""
-    cutter = Cutter(days)
-    for answer in answers:
-        for day in cutter.take(answer):
-            if isinstance(day, FetchedDay):
-                yield day
-
-
 def _day_of(day: PlannedDay, held: list[Answer]) -> FetchedDay | FailedDay | None:
     candles = [answer.candles for answer in held if answer.candles is not None]
     times = [answer.at for answer in held if answer.at is not None]

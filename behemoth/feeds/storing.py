@@ -191,12 +191,13 @@ class Storing:
         )
 
     def _doubt(self, fetched: FetchedDay, what: str, known: Revision) -> None:
-        date = fetched.day.date
+        date, seconds = fetched.day.date, self._granularity
+        length = "" if seconds == 60 else f"--granularity {seconds} "
         self.summary = replace(self.summary, days_in_doubt=self.summary.days_in_doubt + 1)
         self._on_note(
             f"{self._product} {date}: {self._source} answered that {what} {known.rows:,}; it was "
             "kept, and the next run asks again. To take the answer over: behemoth verify-source "
-            f"{self._product} {date} {date} --update --accept-deletions"
+            f"{self._product} {date} {date} {length}--update --accept-deletions"
         )
 
     def _tally(self, day: PlannedDay, candles: int, written: int) -> None:

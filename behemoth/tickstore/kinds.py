@@ -148,31 +148,6 @@ def _revisions_in(store: ObjectStore, file: File) -> Mapping[str, Summary]:
         }
 
 
-class Beginning:
-    """The bytes of a file, of which a header needs few.
-
-    Parameters
-    ----------
-    store, key
-        Which file.
-    """
-
-    def __init__(self, store: ObjectStore, key: str) -> None:
-        self._store, self._key = store, key
-        self._size = store.size(key)
-        self._head = memoryview(store.get_range(key, 0, HEAD))
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, part: slice) -> memoryview:
-        """Give a part; beyond the beginning it is read for itself."""
-        start, end, _ = part.indices(len(self))
-        if end <= len(self._head):
-            return self._head[start:end]
-        return memoryview(self._store.get_range(self._key, start, max(0, end - start)))
-
-
 def _write_observations(sheet: Sheet) -> tuple[bytes, dict[str, Any]]:
     rows = sheet.rows
 

@@ -173,8 +173,9 @@ def test_a_complete_day_without_a_trade_is_an_observation_and_no_revision():
     assert again.requests == 0
 
 
-def test_an_empty_answer_does_not_supersede_ticks():
-    """It is doubted, told, and asked again by the next run."""
+@pytest.mark.parametrize(("granularity", "flag"), [(60, ""), (300, "--granularity 300 ")])
+def test_an_empty_answer_does_not_supersede_ticks(granularity, flag):
+    """It is doubted, told with the way out, and asked again by the next run."""
     store = MemoryTickstore()
     day = date(2015, 7, 19)
     with Sandbox(**FAST) as exchange, fast(exchange) as client:
@@ -183,10 +184,11 @@ def test_an_empty_answer_does_not_supersede_ticks():
         frame.index = frame.index - (frame.index[0].normalize() - np.datetime64(day))
         store.insert("BTC-USD", BiTimestamp(day), frame, source=exchange.url)
         notes = []
-        summary = download(store, client, "BTC-USD", day, day, on_note=notes.append)
+        summary = download(store, client, "BTC-USD", day, day, granularity, on_note=notes.append)
     assert (summary.days, summary.days_in_doubt) == (0, 1)
     assert "kept" in notes[0]
-    assert "verify-source BTC-USD 2015-07-19 2015-07-19 --update --accept-deletions" in notes[0]
+    way_out = f"verify-source BTC-USD 2015-07-19 2015-07-19 {flag}--update --accept-deletions"
+    assert way_out in notes[0]
     assert len(store.select("BTC-USD")) == len(there)
     assert store.observations("BTC-USD") == ()
 
