@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import httpx
 import numpy as np
 
 from behemoth.feeds import CoinbaseClient
-from behemoth.feeds.sandbox import BuiltInMarket
+from behemoth.feeds.fetching import workers
+from behemoth.feeds.sandbox import BuiltInMarket, Sandbox
 
 NOW = datetime(2019, 11, 1, 12, 0, 30, tzinfo=UTC)
 
@@ -63,6 +66,33 @@ class Wire(httpx.BaseTransport):
             if request.url.path == f"/products/{product}/candles"
             and request.url.params["granularity"] == "60"
         ]
+
+
+@contextmanager
+def measured(rate, **options):
+    """A sandbox, and a client that must not be faster than the sandbox allows.
+
+    A busy machine may hold up what is under way and let it arrive at once: that is one request of
+    each worker and of the thread that waits for them, so the sandbox allows for as many, no more.
+    """
+    at_once = workers(rate) + 2
+    with (
+        Sandbox(rate=rate, burst=at_once, **options) as exchange,
+        CoinbaseClient(exchange.url, rate=rate, burst=1) as client,
+    ):
+        yield exchange, client
+        assert exchange.over_limit == 0
+        assert len(exchange.requests) > 1.5 * at_once
+
+
+def hurried(exchange):
+    """A client whose clock runs twenty times as fast, so that its patience is a test's."""
+    return CoinbaseClient(
+        exchange.url,
+        rate=4,
+        clock=lambda: 20 * time.monotonic(),
+        sleep=lambda seconds: time.sleep(seconds / 20),
+    )
 
 
 def impatient(exchange, fault=lambda _: None):

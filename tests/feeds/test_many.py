@@ -16,7 +16,7 @@ from behemoth.feeds import CoinbaseClient, Shortfall, download, download_many, p
 from behemoth.feeds.asked import asked_range, shortfall
 from behemoth.feeds.running import in_turn
 from behemoth.feeds.sandbox import BuiltInMarket, Sandbox
-from tests.feeds.market import NOW, impatient
+from tests.feeds.market import NOW, impatient, measured
 from tests.feeds.test_download import FAST, stored, truth
 
 DAYS = date(2019, 10, 26), date(2019, 10, 31)
@@ -56,11 +56,10 @@ def stored_of(store, product):
 
 
 def test_many_symbols_share_one_rate():
-    """Against the sandbox's own limit, which starts full where the client starts empty."""
+    """Against the sandbox's own limit: together they are no faster than one of them may be."""
     store = MemoryTickstore()
-    with Sandbox(rate=100) as exchange, CoinbaseClient(exchange.url, rate=100) as client:
+    with measured(rate=40) as (_, client):
         download_many(store, client, PRODUCTS, *DAYS)
-        assert 429 not in exchange.counts
 
 
 def test_the_turns_are_fair():
