@@ -371,7 +371,7 @@ def test_trades_that_vanish_at_the_exchange_do_not_vanish_here():
 def test_requests_share_the_limit_and_none_is_refused():
     """Seeking and pages, side by side; against the sandbox's own limit."""
     store = MemoryTickstore()
-    with measured(rate=10, now=NOON) as (_, client):
+    with measured(rate=10, now=NOON) as client:
         download_trades(store, client, "ETH-USD", HALLOWEEN, HALLOWEEN)
     assert same(store.select("ETH-USD"), truth("ETH-USD", HALLOWEEN, HALLOWEEN))
 

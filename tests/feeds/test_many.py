@@ -58,7 +58,7 @@ def stored_of(store, product):
 def test_many_symbols_share_one_rate():
     """Against the sandbox's own limit: together they are no faster than one of them may be."""
     store = MemoryTickstore()
-    with measured(rate=40) as (_, client):
+    with measured(rate=40) as client:
         download_many(store, client, PRODUCTS, *DAYS)
 
 
