@@ -130,10 +130,12 @@ def download_trades(
         except BadRequest:
             raise
         except (KeyboardInterrupt, BehemothError) as error:
-            symbol = symbols[len(told) + len(ended)]
-            ended[symbol] = why(error, HOLDS)
-            _note(f"behemoth: {ended[symbol]}")
-            ended |= dict.fromkeys(symbols[len(told) + len(ended) :], "not begun")
+            rest = symbols[len(told) + len(ended) :]
+            if not rest:  # all was done, and is about to be told
+                raise
+            reason = why(error, HOLDS)
+            _note(f"behemoth: {reason}")
+            ended |= {rest[0]: reason} | dict.fromkeys(rest[1:], "not begun")
     if as_json:
         _tell_json(told, ended)
     if ended or not all(summary.whole for summary in told):

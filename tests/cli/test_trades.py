@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -240,3 +243,56 @@ def test_a_download_that_is_killed_three_times_goes_on_mid_day(tmp_path):
         assert same(store.select(product), expected)
         assert {revision.version for revision in store.revisions(product)} == {0}
         assert {seen.outcome for seen in store.observations(product)} == {"complete"}
+
+
+def full_pipe():
+    """A pipe that takes no byte more: whoever writes into it waits."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for size in (65536, 1):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writer, b" " * size)
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+def waits_for_the_pipe(process):
+    """Whether the kernel says so of a process."""
+    return "pipe" in Path(f"/proc/{process.pid}/wchan").read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self/wchan").exists(), reason="no /proc that tells of waiting")
+@pytest.mark.parametrize(
+    ("more", "holds"),
+    [
+        ([], "nothing is lost"),
+        (
+            ["ETH-USD"],
+            "every day and page that came stays, the same command goes on from there",
+        ),
+    ],
+)
+def test_ctrl_c_while_a_summary_is_printed_is_one_line(exchange, tmp_path, more, holds):
+    """Whoever reads the output is slow, and all that was asked is stored, or the next is not."""
+    reader, writer = full_pipe()
+    words = ("LTC-USD", *more, DAY, DAY, "--db", tmp_path, "--api-url", exchange.url)
+    with subprocess.Popen(
+        command("download", "--what", "trades", "--rate", 1000, *words),
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not waits_for_the_pipe(process):
+            assert time.monotonic() < deadline
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    os.close(writer)
+    os.close(reader)
+    assert process.returncode == 1
+    assert said == f"behemoth: stopped; {holds}\n"
+    with LocalTickstore(tmp_path / TABLE) as store:
+        assert store.symbols() == ["LTC-USD"]
