@@ -27,7 +27,6 @@ from behemoth.feeds import (
 )
 from behemoth.feeds.downloader import utc_now
 from behemoth.feeds.running import Run
-from behemoth.tickstore import LocalTickstore
 
 HOLDS = "every day that was stored stays, the same command goes on from there"
 
@@ -140,7 +139,10 @@ def download(
     path = table_folder(db, table or table_name(granularity))
     # The downloader checks the policy's name, and says which there are.
     policy: KnownFrom = known_from  # type: ignore[assignment]
-    with LocalTickstore(path) as store, CoinbaseClient(api_url, rate=rate) as client:
+    with (
+        told.open_to_fill(path, as_json=as_json) as store,
+        CoinbaseClient(api_url, rate=rate) as client,
+    ):
         if dry_run:
             plans = [
                 plan_download(

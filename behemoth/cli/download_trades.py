@@ -19,6 +19,7 @@ from behemoth.cli.locking import alone, doing
 from behemoth.cli.printable import printable
 from behemoth.cli.progress import Seldom, counted
 from behemoth.cli.read import table_folder
+from behemoth.cli.told import open_to_fill
 from behemoth.errors import BadRequest, BehemothError, FeedRefused
 from behemoth.feeds import (
     CoinbaseClient,
@@ -30,7 +31,6 @@ from behemoth.feeds import (
 )
 from behemoth.feeds import download_trades as run_download
 from behemoth.feeds.trades import TABLE
-from behemoth.tickstore import LocalTickstore
 
 DOUBT = "days in doubt: the exchange answered without a trade, what was stored was kept"
 HOLDS = "every day and page that came stays, the same command goes on from there"
@@ -69,7 +69,10 @@ def download_trades(
     path = table_folder(db, table or TABLE)
     told: list[TradesSummary] = []
     ended: dict[str, str] = {}
-    with LocalTickstore(path) as store, CoinbaseClient(api_url, rate=rate) as client:
+    with (
+        open_to_fill(path, as_json=as_json) as store,
+        CoinbaseClient(api_url, rate=rate) as client,
+    ):
         if dry_run:
             now = datetime.now(UTC)
             plans = {
@@ -101,10 +104,11 @@ def download_trades(
                     on_note=_hush if quiet else _note,
                 )
 
+        holds = ""
         doings = doing("download --what trades", symbols)
         try:
             with alone(db, client.base_url, doings, wait=wait, on_wait=_note):
-                ask_time = cache(client.time)
+                holds, ask_time = HOLDS, cache(client.time)
                 for symbol in symbols[1:]:  # what cannot be is refused before anything is stored
                     plan_trades(
                         store,
@@ -133,7 +137,7 @@ def download_trades(
             rest = symbols[len(told) + len(ended) :]
             if not rest:  # all was done, and is about to be told
                 raise
-            reason = why(error, HOLDS)
+            reason = why(error, holds)
             _note(f"behemoth: {reason}")
             ended |= {rest[0]: reason} | dict.fromkeys(rest[1:], "not begun")
     if as_json:

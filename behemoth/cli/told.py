@@ -12,8 +12,11 @@ from typing import Any
 
 import typer
 
+from behemoth.cli.ending import why
 from behemoth.cli.printable import printable
+from behemoth.errors import BadRequest, BehemothError
 from behemoth.feeds import Plan, Summary
+from behemoth.tickstore import LocalTickstore
 
 COUNTS = (
     *("days", "candles", "bins_without_trade", "versions_written", "requests", "retries"),
@@ -21,6 +24,18 @@ COUNTS = (
     *("days_were_partial", "days_were_failed", "days_were_unasked"),
 )
 """What adds up over symbols."""
+
+
+def open_to_fill(path: Path, *, as_json: bool) -> LocalTickstore:
+    """Open a table, made if it is not there; where that fails, JSON tells it too."""
+    try:
+        return LocalTickstore(path)
+    except BadRequest:
+        raise
+    except BehemothError as error:
+        if as_json:
+            tell_summaries_as_json([], why(error, ""))
+        raise
 
 
 def tell_summaries(summaries: Sequence[Summary], path: Path) -> None:

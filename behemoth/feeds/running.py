@@ -76,8 +76,8 @@ class Run:
             first, last = wanted_range(
                 self._table, source, product, first_day, last_day, what, repair=repair
             )
-            self._wanted[product] = Summary(product, granularity, source, first, last)
             self._asked_before[product] = self._client.counts_of(product)
+            self._wanted[product] = Summary(product, granularity, source, first, last)
         for product, wanted in self._wanted.items():
             self._plans[product] = plan_download(
                 self._table,

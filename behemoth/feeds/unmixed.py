@@ -15,6 +15,9 @@ from behemoth.errors import BadRequest
 from behemoth.feeds.plan import days_between
 from behemoth.tickstore import View
 
+RECENT = 16
+"""Commits that are read first: of a table that is filled each night they say enough."""
+
 
 def check_unmixed(
     view: View, product: str, days: Iterable[Date], source: str, what: str, *, unnamed: bool
@@ -25,6 +28,7 @@ def check_unmixed(
     it must have agreed with them since. On all other days it is enough that some are: a source
     that is new to the symbol is refused wherever its days lie, because what mixes is the table.
     So what was mixed on purpose needs no more words, and what was superseded wholly is gone.
+    Ticks of which the log names no source hinder nobody on other days.
 
     Parameters
     ----------
@@ -37,35 +41,45 @@ def check_unmixed(
     source, what
         Who is asked, and for what.
     unnamed
-        Whether ticks of which the log names no source are another's.
+        Whether ticks of which the log names no source are another's, on the days that are asked.
 
     Raises
     ------
     BadRequest
         When another source's, or another kind of, ticks are there: names both, and the way out.
     """
-    stored = {
-        date: history
-        for date, history in histories(view, product).items()
-        if (known := visible(history)) is not None and known.rows
-    }
-    if not stored:
-        return
-    own = (source, what)
-    brought = sources_of(view, product, stored)
+    own, stored = (source, what), _stored(view, product)
+    asked = sorted(stored.keys() & set(days))
     answers = _answers(view.observations(product), stored)
-    holders = {
-        date: _holders(answers[date], brought[date], history) for date, history in stored.items()
+    for limit in (None,) if asked else (RECENT, None):
+        brought = sources_of(view, product, stored, limit)
+        holders = {date: _holders(answers[date], brought[date], stored[date]) for date in brought}
+        for date in asked:
+            who, pairs = brought[date], holders[date]
+            if own in pairs or (not pairs and (who == source or not (who or unnamed))):
+                continue
+            there = [*_named(pairs), f"ticks from {who or 'an unnamed source'}"]
+            raise _mixed(product, there[0], own)
+        everyone = set().union(*holders.values())
+        alone = {brought[date] for date, pairs in holders.items() if not pairs}
+        if own in everyone or source in alone:
+            return
+    if others := [*_named(everyone), *(f"ticks from {who}" for who in sorted(alone) if who)]:
+        raise _mixed(product, others[0], own)
+
+
+def kinds_of(view: View, product: str) -> set[str]:
+    """Give the kinds that a symbol's visible ticks are of, as far as a source has said so."""
+    stored = _stored(view, product)
+    brought, answers = (
+        sources_of(view, product, stored),
+        _answers(view.observations(product), stored),
+    )
+    return {
+        kind
+        for date, history in stored.items()
+        for _, kind in _holders(answers[date], brought[date], history)
     }
-    for date in sorted(stored.keys() & set(days)):
-        who, pairs = brought[date], holders[date]
-        if own in pairs or (not pairs and (who == source or not (who or unnamed))):
-            continue
-        there = [*_named(pairs), f"ticks from {who or 'an unnamed source'}"]
-        raise _mixed(product, there[0], own)
-    everyone = set().union(*holders.values())
-    if everyone and own not in everyone:
-        raise _mixed(product, _named(everyone)[0], own)
 
 
 def histories(view: View, product: str) -> dict[Date, list[Revision]]:
@@ -77,19 +91,34 @@ def histories(view: View, product: str) -> dict[Date, list[Revision]]:
 
 
 def sources_of(
-    view: View, product: str, days: Mapping[Date, Sequence[Revision]]
+    view: View, product: str, days: Mapping[Date, Sequence[Revision]], limit: int | None = None
 ) -> dict[Date, str]:
-    """Give who brought the ticks of each day, as the log says; empty where it names nobody."""
+    """Give who brought the ticks of each day, as the log says; empty where it names nobody.
+
+    With a limit, only of the days that so many of the newest commits have brought.
+    """
     if not days:
         return {}
-    sources = dict(view.log(product)["source"])
-    return {date: sources[_origin(history).commit] for date, history in days.items()}
+    sources = dict(view.log(product, limit)["source"])
+    origins = {date: _origin(history).commit for date, history in days.items()}
+    return {date: sources[number] for date, number in origins.items() if number in sources}
+
+
+def _stored(view: View, product: str) -> dict[Date, list[Revision]]:
+    """Give the revisions of each day of which ticks are visible."""
+    return {
+        date: history
+        for date, history in histories(view, product).items()
+        if (known := visible(history)) is not None and known.rows
+    }
 
 
 def _answers(
     observations: Iterable[Observation], stored: Mapping[Date, object]
 ) -> dict[Date, list[Observation]]:
     """Give what was answered about each day that is stored, the last answer at the end."""
+    if not stored:
+        return {}
     first, last = min(stored), max(stored)
     found: dict[Date, list[Observation]] = {date: [] for date in stored}
     for seen in sorted(observations, key=lambda seen: seen.asked_at):

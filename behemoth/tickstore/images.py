@@ -24,6 +24,7 @@ import re
 import shutil
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -50,6 +51,9 @@ SEGMENT_ROWS = 1 << 16
 
 LIMIT = 4 << 30
 """Bytes that the images of a table take at most."""
+
+SETTLED = 10**9
+"""Nanoseconds after which a change of a folder has another time than one that comes now."""
 
 FRESH = 60
 """Seconds for which an image counts as just used; only then it is said anew that it is."""
@@ -185,9 +189,9 @@ def name_of(days: Days) -> str:
     return xxhash.xxh3_64_hexdigest(days.tobytes())
 
 
-def width(ticks: Ticks) -> int:
-    """Say how many bytes a tick takes in an image."""
-    return 8 + sum(column.values.dtype.itemsize for column in ticks.columns)
+def width(columns: Sequence[Column]) -> int:
+    """Say how many bytes a tick with these columns takes in an image."""
+    return 8 + sum(column.values.dtype.itemsize for column in columns)
 
 
 class Images:
@@ -199,12 +203,20 @@ class Images:
         The table's ``cache/``; made when the first image is written.
     writable
         Whether images are written, or only read.
+
+    Attributes
+    ----------
+    asked : dict
+        How much was asked for of a symbol and a state since an image was written; all views of a
+        table share it.
     """
 
     def __init__(self, folder: Path, writable: bool = True) -> None:
         self._folder = folder
         self.writable = writable
+        self.asked: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._known: dict[Path, tuple[tuple[int, int], Image]] = {}
+        self._former: tuple[int, frozenset[str]] = 0, frozenset()
 
     def find(self, symbol: str, state: str = "") -> Image | None:
         """Find a symbol's image as it is now: of the latest state, or of the one of this name."""
@@ -230,6 +242,21 @@ class Images:
             image.checked = known[1].checked
         self._known[folder] = stamp, image
         return image
+
+    def has_former(self, symbol: str) -> bool:
+        """Say whether there may be an image of a former state of a symbol."""
+        try:
+            changed = self._folder.stat().st_mtime_ns
+            known, names = self._former
+            if changed != known:
+                found = (path.name.partition("@") for path in self._folder.iterdir())
+                names = frozenset(name for name, at, _ in found if at)
+                # The clock of a file system is coarse: another may come within the same instant.
+                settled = abs(time.time_ns() - changed) > SETTLED
+                self._former = changed if settled else 0, names
+        except OSError:
+            return False
+        return layout.encode_name(symbol) in names
 
     def fits(self, size: int) -> bool:
         """Say whether an image of so many bytes may be written at all."""
@@ -261,7 +288,7 @@ class Images:
         bool
             Whether it is worth while to try again; nothing is left of what could not be written.
         """
-        size = len(ticks) * width(ticks)
+        size = len(ticks) * width(ticks.columns)
         if not self.writable or not self.fits(size):
             return False
         folder = self._of(symbol, state)

@@ -7,7 +7,6 @@ What does not live here: what an image is (`behemoth.tickstore.images`), and how
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -17,7 +16,7 @@ from behemoth.bitemporal import LATEST_AS_OF
 from behemoth.codec import Ticks
 from behemoth.errors import Corrupt
 from behemoth.index import Rows
-from behemoth.tickstore.images import DAY, Days, Images, name_of, places, width
+from behemoth.tickstore.images import DAY, Days, Images, name_of, places
 from behemoth.tickstore.request import Query
 from behemoth.tickstore.state import State
 
@@ -45,19 +44,18 @@ class Mapping:
         What this process knows of the table.
     decode
         Reads all splays of a symbol that these rows of the index name; ``None`` where they are
-        damaged, or cannot be put behind one another.
+        damaged, cannot be put behind one another, or take more bytes than fit.
     """
 
     def __init__(
         self,
         images: Images | None,
         state: State,
-        decode: Callable[[str, Rows], Ticks | None],
+        decode: Callable[[str, Rows, Callable[[int], bool]], Ticks | None],
     ) -> None:
         self._images = images
         self._state = state
         self._decode = decode
-        self._read: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def find(self, query: Query, shown: Rows) -> dict[range, Ticks]:
         """Find the runs of days that an image holds, by their places among those shown."""
@@ -66,7 +64,8 @@ class Mapping:
             return {}
         state, wanted = "", _days(shown)
         image = images.find(query.symbol)
-        if image is None or np.any(places(image.days, wanted) < 0):
+        lacks = image is None or np.any(places(image.days, wanted) < 0)
+        if lacks and images.has_former(query.symbol):
             former = name_of(_days(self._known(query)))
             found = images.find(query.symbol, former)
             state, image = (state, image) if found is None else (former, found)
@@ -96,7 +95,8 @@ class Mapping:
         everything asked for counts. One of a former state is written once in each process: if it
         had to make room for others, it is not the one to drive them out in turn.
         """
-        if self._images is None or not self._images.writable or len(ticks) < KEPT_ROWS:
+        images = self._images
+        if images is None or not images.writable or len(ticks) < KEPT_ROWS:
             return
         latest = query._replace(known_at=LATEST_AS_OF, commit=None)
         kept, known = self._known(latest), self._known(query)
@@ -105,17 +105,15 @@ class Mapping:
             state, kept = name_of(_days(known)), known
             cost = decoded + (len(ticks) - decoded) / COPIED
         asked, total = (query.symbol, state), int(kept["rows"].sum())
-        self._read[asked] += cost
-        if self._read[asked] <= total:
+        images.asked[asked] += cost
+        if images.asked[asked] <= total:
             return
-        image = self._images.find(*asked)
+        image = images.find(*asked)
         if image is not None and np.array_equal(image.days, _days(kept)):
             return
-        again = False
-        if self._images.fits(total * width(ticks)):
-            whole = self._decode(query.symbol, kept)
-            again = whole is not None and self._images.keep(*asked, _days(kept), whole)
-        self._read[asked] = 0 if again and not state else NEVER
+        whole = self._decode(query.symbol, kept, images.fits)
+        again = whole is not None and images.keep(*asked, _days(kept), whole)
+        images.asked[asked] = 0 if again and not state else NEVER
 
     def _known(self, query: Query) -> Rows:
         """Find all that was known of a symbol, but for days without ticks."""

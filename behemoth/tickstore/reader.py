@@ -7,7 +7,7 @@ through the codec, cut, join.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date as Date
@@ -22,7 +22,7 @@ from behemoth.codec import Schema, Ticks
 from behemoth.errors import Corrupt, EnvironmentFailed, NotFound
 from behemoth.index import ROW, Rows
 from behemoth.stores import ObjectStore, Ranges
-from behemoth.tickstore.images import Images
+from behemoth.tickstore.images import Images, width
 from behemoth.tickstore.mapping import Mapping
 from behemoth.tickstore.request import Query
 from behemoth.tickstore.state import State
@@ -209,12 +209,14 @@ class Reader:
             self._mapping.missed(query, ticks, decoded)
         return ticks
 
-    def _whole(self, symbol: str, rows: Rows) -> Ticks | None:
-        """Read all splays of these rows of the index, if they follow each other in time."""
+    def _whole(self, symbol: str, rows: Rows, fits: Callable[[int], bool]) -> Ticks | None:
+        """Read all splays of these rows of the index, if they follow each other in time and fit."""
         if np.any(rows["last"][:-1] > rows["first"][1:]):
             return None
         sources = self._sources(symbol, rows)
         with suppress(Corrupt, EnvironmentFailed):  # a day that nobody has asked for
+            if not fits(int(rows["rows"].sum()) * width(self._open(sources[0], None)[1].columns)):
+                return None
             return codec.gather(
                 lambda number: self._open(sources[number], None), rows["rows"].tolist()
             )

@@ -128,6 +128,20 @@ def test_a_database_folder_that_cannot_be_written_is_one_clear_line(exchange):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("what", ["candles", "trades"])
+def test_a_table_that_cannot_be_opened_is_told_as_json_too(exchange, tmp_path, what):
+    """In the one line that stderr has; nothing came that could stay."""
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    words = ("BTC-USD", "2019-10-31", "2019-10-31", "--what", what, "--json")
+    result = run(*words, "--db", file, "--api-url", exchange)
+    told = json.loads(result.stdout)
+    assert (result.returncode, told["complete"]) == (1, False)
+    assert result.stderr == f"behemoth: {told['error']}\n"
+    assert str(file) in told["error"]
+    assert "goes on from there" not in told["error"]
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_no_network_at_all_names_the_address(tmp_path, as_json):
     """Soon, exit 1, and nothing is written; as JSON too."""

@@ -58,6 +58,14 @@ def test_the_time_in_a_body_is_utc(body):
     assert read_time(httpx.Response(200, content=body)) == noon
 
 
+@pytest.mark.parametrize("year", ["99999999999999999999", "10000"])
+def test_a_date_of_no_year_that_there_is_tells_nothing(year):
+    """The body does then."""
+    headers = {"Date": f"Thu, 31 Oct {year} 00:00:00 GMT"}
+    answer = httpx.Response(200, content=b'{"iso": "2019-10-31T12:00:00Z"}', headers=headers)
+    assert read_time(answer) == datetime(2019, 10, 31, 12, tzinfo=UTC)
+
+
 def test_the_date_of_another_answer_tells_the_time():
     """To the second."""
     answer = httpx.Response(404, headers={"Date": MIDNIGHT})

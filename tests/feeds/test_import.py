@@ -551,6 +551,13 @@ def test_candles_of_another_length_are_not_mixed_silently(store, put):
     assert put(csv(row(1440)), granularity=300, supersede=True).days_written == 1
 
 
+def test_candles_of_another_length_that_were_deleted_mix_with_nothing(store, put):
+    """What is visible counts, as for downloads."""
+    put(csv(row(0)), granularity=300)
+    store.delete("BTC-USD", BiTimestamp(date(2019, 10, 31)))
+    assert put(csv(row(1440))).days_written == 1
+
+
 def test_somebody_who_writes_a_day_meanwhile_is_not_overwritten(store, put):
     """The import finds out at the commit, and writes nothing."""
     ticks = pd.DataFrame({"a": [1.0]}, index=pd.DatetimeIndex(["2019-10-31"], tz="UTC"))
@@ -562,6 +569,28 @@ def test_somebody_who_writes_a_day_meanwhile_is_not_overwritten(store, put):
     with pytest.raises(Conflict, match=r"wrote 2019-10-31 .*import it again"):
         put(csv(row(0), row(1440)), on_progress=meddle)
     assert list(store.select("BTC-USD").columns) == ["a"]
+
+
+def test_a_table_that_was_exchanged_meanwhile_is_named_as_what_it_is(tmp_path):
+    """No day of it was written by another."""
+    path, file = tmp_path / "table", tmp_path / "candles.csv"
+    file.write_bytes(csv(row(0)))
+    ticks = pd.DataFrame({"a": [1.0]}, index=pd.DatetimeIndex(["2019-10-30"], tz="UTC"))
+    for folder in ("table", "other"):
+        with LocalTickstore(tmp_path / folder) as store:
+            store.insert("ETH-USD", BiTimestamp(date(2019, 10, 30)), ticks)
+
+    def exchange(progress):
+        if progress.step == "storing" and progress.done == 0:
+            path.rename(tmp_path / "gone")
+            (tmp_path / "other").rename(path)
+
+    with (
+        LocalTickstore(path) as store,
+        pytest.raises(Conflict, match="destroyed or exchanged") as error,
+    ):
+        import_candles(store, file, "BTC-USD", preset="coinbase", on_progress=exchange)
+    assert "None" not in str(error.value)
 
 
 @pytest.mark.parametrize(

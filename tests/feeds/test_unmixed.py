@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import date
+from datetime import date, timedelta
 
+import pandas as pd
 import pytest
 
 from behemoth import BiTimestamp, MemoryTickstore
@@ -61,6 +62,31 @@ def test_what_was_mixed_on_purpose_needs_no_more_words(ask):
     assert ask("a", 0, 1).days_already_complete == 2
     refused(ask, "b", 1, 3, f"candles/60 from {ask.exchanges['a'].url}")
     refused(ask, "a", 1, 2, f"candles/60 from {ask.exchanges['b'].url}")
+
+
+@pytest.mark.parametrize("others", [1, 40])
+def test_ticks_that_another_named_source_brought_are_not_mixed_with(store, ask, others):
+    """Also without an observation, on days that nobody asks; those of no name hinder nobody."""
+    index = pd.DatetimeIndex(["2019-10-28"], tz="UTC", name="time")
+    frame = pd.DataFrame({"close": [1.0]}, index=index)
+    for number in range(others):
+        day = DAYS[0] - timedelta(days=number)
+        store.insert(
+            "BTC-USD", BiTimestamp(day), frame.shift(-24 * number, "h"), source="my vendor"
+        )
+    refused(ask, "a", 0, 1, "ticks from my vendor")
+    refused(ask, "a", 1, 1, "ticks from my vendor")
+    ask("a", 1, 1, supersede=True)
+    assert ask("a", 2, 2).days == 1
+    refused(ask, "b", 3, 3, f"candles/60 from {ask.exchanges['a'].url}")
+
+
+def test_a_correction_by_hand_hinders_no_source_on_other_days(store, ask):
+    """The log names nobody for it."""
+    index = pd.DatetimeIndex(["2019-10-28"], tz="UTC", name="time")
+    store.insert("BTC-USD", BiTimestamp(DAYS[0]), pd.DataFrame({"close": [1.0]}, index=index))
+    assert ask("a", 1, 1).days == 1
+    refused(ask, "a", 0, 1, "ticks from an unnamed source")
 
 
 def test_who_was_superseded_wholly_is_a_newcomer_again(ask):

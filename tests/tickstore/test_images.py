@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -158,6 +159,35 @@ def test_a_former_state_that_is_asked_for_again_has_an_image_of_its_own(warm, pa
     for _ in range(3):
         assert_same(LocalTickstore(path), path, as_of_time=token)
     assert not former.exists()
+
+
+def test_a_pin_that_is_taken_anew_each_time_is_asked_for_again_all_the_same(warm, path):
+    """What was asked counts for all views of a table; the image is written once for all of them."""
+    token = warm.token
+    warm.insert("A", at(7), day_of(7, seed=1))
+    for _ in range(2):
+        warm.select("A")
+    mapped = [is_mapped(warm.at(token).select("A")) for _ in range(6)]
+    assert (mapped[0], mapped[-1]) == (False, True)
+    (former,) = (path / "cache").glob("A@*")
+    shutil.rmtree(former)
+    assert not any(is_mapped(warm.at(token).select("A")) for _ in range(6))
+    assert_same(warm.at(token), path, as_of_time=token)
+    assert not former.exists()
+
+
+def test_what_is_asked_of_one_column_is_weighed_with_all_of_them(path, monkeypatch):
+    """An image holds them all, so they must fit; nothing is decoded to be thrown away."""
+    monkeypatch.setattr(images, "LIMIT", DAYS * ROWS * 3 * 8)
+    opened, peaks = LocalTickstore(path), []
+    opened.select("A", columns=["close"], end="2019-01-10")
+    for _ in range(4):
+        tracemalloc.start()
+        opened.select("A", columns=["close"])
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert max(peaks) < 1.5 * peaks[0]
+    assert not (path / "cache").exists()
 
 
 def test_a_scan_of_former_states_writes_none_that_differ_by_a_day(warm, path):

@@ -29,6 +29,7 @@ from behemoth.feeds.files.spooling import Settled, Spool, spool
 from behemoth.feeds.files.summary import ImportProgress, ImportSummary
 from behemoth.feeds.files.text import read_text
 from behemoth.feeds.plan import DAY, ONE_DAY, KnownFrom, check_known_from, knowledge_start
+from behemoth.feeds.unmixed import kinds_of
 from behemoth.tickstore import LocalTickstore, Tickstore
 
 
@@ -261,6 +262,8 @@ class _Import:
         try:
             self._commit(seen)
         except Conflict as error:
+            if error.date is None:
+                raise
             raise Conflict(
                 f"{self._wish.path}: nothing was imported, because another wrote {error.date} "
                 "of it meanwhile; import it again",
@@ -323,8 +326,7 @@ class _Import:
     def _check_kind(self) -> None:
         """Refuse to put candles beside trades, or beside candles of another length."""
         wish, what = self._wish, what_of(self._wish.granularity)
-        seen = self._table.observations(wish.symbol)
-        if others := sorted({each.what for each in seen if each.outcome != "failed"} - {what}):
+        if others := sorted(kinds_of(self._table, wish.symbol) - {what}):
             raise Conflict(
                 f"{wish.path}: nothing was imported, because this table holds {others[0]} of "
                 f"{wish.symbol!r}, and {what} would mix with them; choose another table with "
